@@ -49,7 +49,7 @@ type Store interface {
 
 	// Scan calls yield with each record of the range in key order, until yield returns an error, which Scan returns.
 	// A record committed before Scan was called and not changed during it MUST be seen exactly once. Memory MUST be
-	// bounded by a page, not by the range.
+	// bounded by a page, not by the range. A record that was handed out belongs to the caller: its bytes MUST NOT change.
 	Scan(ctx context.Context, scan Scan, yield func(Record) error) error
 
 	// Commit applies independent commits and answers one Outcome for each, in order. Each commit is all or nothing.
