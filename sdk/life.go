@@ -1,0 +1,122 @@
+package sdk
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
+	"github.com/decision-gate-host/decision-gate-host/sdk/store"
+)
+
+// shutdownGrace is how long after the answer to Shutdown the process ends, so that the answer leaves first.
+const shutdownGrace = 200 * time.Millisecond
+
+// life is the Plugin service: one backend from Configure to Shutdown.
+type life struct {
+	pb.UnimplementedPluginServer
+	plugin Plugin
+	gate   *gate
+	stop   func() // ends the process soon
+
+	// The backend's calls go through these; they are set before the gate opens and never again.
+	store struct{ store.Store }
+	sink  struct{ runpack.Sink }
+
+	mu      sync.Mutex // held by Configure and close
+	backend io.Closer  // nil before Configure and after close
+	settled bool       // Configure has succeeded or Shutdown has come: there will be no other Configure
+
+	health healthCheck
+}
+
+func (l *life) register(r grpc.ServiceRegistrar) {
+	pb.RegisterPluginServer(r, l)
+	switch l.plugin.kind() {
+	case pb.Kind_KIND_STORE:
+		store.RegisterServer(r, &l.store)
+	case pb.Kind_KIND_RUNPACK:
+		runpack.RegisterServer(r, &l.sink)
+	}
+}
+
+func (l *life) Manifest(context.Context, *pb.ManifestRequest) (*pb.ManifestResponse, error) {
+	return l.plugin.manifest(), nil
+}
+
+func (l *life) Configure(ctx context.Context, req *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
+	if err := l.open(ctx, req.GetConfigJson()); err != nil {
+		// What is not classified stays here: it may hold a DSN. The operator finds it in the log.
+		Logger().Error("the configuration was refused", "error", err.Error())
+		return nil, fault.ToStatus(err)
+	}
+	return &pb.ConfigureResponse{}, nil
+}
+
+func (l *life) open(ctx context.Context, body []byte) (err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer fault.Recover(&err)
+	if l.settled {
+		return fault.New(fault.Invalid, "the plugin is configured already")
+	}
+	config, err := l.plugin.Config.Apply(body)
+	if err != nil {
+		return err
+	}
+	if l.plugin.OpenStore != nil {
+		l.store.Store, err = l.plugin.OpenStore(ctx, config)
+		l.backend = l.store.Store
+	} else {
+		l.sink.Sink, err = l.plugin.OpenRunpack(ctx, config)
+		l.backend = l.sink.Sink
+	}
+	if err != nil {
+		l.backend = nil
+		return err
+	}
+	l.settled = true
+	l.gate.admit()
+	return nil
+}
+
+func (l *life) Drain(ctx context.Context, req *pb.DrainRequest) (*pb.DrainResponse, error) {
+	if deadline := req.GetDeadline(); deadline != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, deadline.AsDuration())
+		defer cancel()
+	}
+	return &pb.DrainResponse{}, fault.ToStatus(l.gate.drain(ctx))
+}
+
+func (l *life) Shutdown(ctx context.Context, _ *pb.ShutdownRequest) (*pb.ShutdownResponse, error) {
+	// A caller who wanted the calls in flight to end has drained before, so here the wait is short.
+	wait, cancel := context.WithTimeout(ctx, shutdownGrace)
+	defer cancel()
+	_ = l.gate.drain(wait)
+	err := l.close()
+	time.AfterFunc(shutdownGrace, l.stop)
+	if err != nil {
+		Logger().Error("closing the backend failed", "error", err.Error())
+	}
+	return &pb.ShutdownResponse{}, fault.ToStatus(err)
+}
+
+// close closes the backend once; a Configure that comes later is refused.
+func (l *life) close() (err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer fault.Recover(&err)
+	l.settled = true
+	if l.backend == nil {
+		return nil
+	}
+	backend := l.backend
+	l.backend = nil
+	return backend.Close()
+}
