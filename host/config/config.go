@@ -1,0 +1,167 @@
+// Package config is the configuration of a host: one HCL file decoded into Go values, with every mistake reported at its
+// line. An embedder may build a Config in Go instead, beginning with Default and ending with Validate.
+//
+// The package refuses to guess: an attribute or block that it does not know, a value of another type and a value out of
+// bounds are errors. It opens no network connection and starts no process. What came from env() or file() is treated as
+// secret and never appears in a diagnostic.
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Config is everything that an operator decides. The struct tags are the documentation: type, default, bounds and
+// help of each attribute come from them, and Reference lists them.
+type Config struct {
+	Server     Server          `block:"server" help:"How clients reach the host."`
+	PluginDir  string          `hcl:"plugin_dir" path:"true" help:"Folder in which plugin commands without a slash are looked up; the folder of the host's own binary when absent."`
+	Plugins    []*Plugin       `block:"plugin" help:"A backend process. Exactly one store, at most one runpack."`
+	Evidence   Evidence        `block:"evidence" help:"An evidence provider that the host has built in; only those that are declared answer."`
+	Trust      Trust           `block:"trust" help:"How far evidence is trusted."`
+	Disclosure Disclosure      `block:"disclosure" help:"Which evidence values evidence_query returns."`
+	Namespace  Namespace       `block:"namespace" help:"Who may use the default namespace."`
+	Validation Validation      `block:"validation" help:"Comparators that a scenario may use."`
+	Anchors    []*AnchorPolicy `block:"anchors" help:"Anchor that evidence of a provider must carry."`
+	Runpack    Runpack         `block:"runpack" help:"Export and verification of runpacks."`
+	Schemas    Schemas         `block:"schemas" help:"The registry of data shapes."`
+
+	// Path is the file the configuration came from; empty when it was built in Go.
+	Path string
+}
+
+// String names the configuration without any of its values: some of them are secret.
+func (c Config) String() string {
+	return fmt.Sprintf("configuration %q with %d plugins", c.Path, len(c.Plugins))
+}
+
+// GoString is String, so that %#v shows no secret either.
+func (c Config) GoString() string { return c.String() }
+
+// Server is how clients reach the host. Without http and stdio, http is served on its default address.
+type Server struct {
+	HTTP  *HTTP  `block:"http" help:"Serve JSON-RPC and MCP over HTTP."`
+	Stdio *Stdio `block:"stdio" help:"Serve MCP over standard input and output."`
+
+	MaxBodyBytes      int64         `hcl:"max_body_bytes" default:"1048576" min:"1" max:"67108864" unit:"bytes" help:"Largest request body."`
+	MaxInflight       int64         `hcl:"max_inflight" default:"256" min:"1" max:"65536" unit:"requests" help:"Requests served at the same time; more are refused as overloaded."`
+	ReadHeaderTimeout time.Duration `hcl:"read_header_timeout" default:"10s" min:"100ms" max:"5m" help:"Time a client has to send the header of a request."`
+	ReadTimeout       time.Duration `hcl:"read_timeout" default:"30s" min:"100ms" max:"10m" help:"Time a client has to send a whole request."`
+	IdleTimeout       time.Duration `hcl:"idle_timeout" default:"2m" min:"1s" max:"1h" help:"Time a connection may stay open without a request."`
+	DrainTimeout      time.Duration `hcl:"drain_timeout" default:"10s" min:"0s" max:"10m" help:"Time that requests in flight have to end when the host stops."`
+}
+
+// HTTP is a listener.
+type HTTP struct {
+	Listen string `hcl:"listen" default:"127.0.0.1:8080" help:"IP:port or localhost:port to listen on, loopback only; port 0 takes a free one."`
+}
+
+// Stdio serves the process's standard input and output.
+type Stdio struct{}
+
+// Trust is how far evidence is trusted.
+type Trust struct {
+	MinLane string `hcl:"min_lane" default:"verified" oneof:"verified,asserted" help:"Weakest lane of evidence that a gate accepts unless its condition asks for more (mcp contract §4.4)."`
+}
+
+// Disclosure is which values evidence_query returns (mcp contract §4.13).
+type Disclosure struct {
+	RawValues            bool `hcl:"raw_values" default:"false" help:"Return evidence values, not only their hashes."`
+	RequireProviderOptIn bool `hcl:"require_provider_opt_in" default:"true" help:"Return values only of providers that set allow_raw."`
+}
+
+// Namespace is who may use namespace 1 (mcp contract §3.9).
+type Namespace struct {
+	AllowDefault   bool     `hcl:"allow_default" default:"false" help:"Allow namespace 1, for the default_tenants only."`
+	DefaultTenants []uint64 `hcl:"default_tenants" max:"1024" help:"Tenant ids, each at least 1, that may use namespace 1."`
+}
+
+// Validation opens comparators that are refused in scenarios by default (mcp contract §9.7).
+type Validation struct {
+	Lexicographic bool `hcl:"lexicographic" default:"false" help:"Allow the lex_* comparators."`
+	DeepEquals    bool `hcl:"deep_equals" default:"false" help:"Allow the deep_* comparators."`
+}
+
+// AnchorPolicy is the anchor that evidence of one provider must carry (mcp contract §4.4).
+type AnchorPolicy struct {
+	Provider       string   `label:"provider" help:"Provider id."`
+	Type           string   `hcl:"type" required:"true" min:"1" max:"255" help:"Anchor type that evidence must carry."`
+	RequiredFields []string `hcl:"required_fields" required:"true" min:"1" max:"64" help:"Fields that the anchor's value must have."`
+}
+
+// Runpack is export and verification.
+type Runpack struct {
+	Dirs             []string `hcl:"dirs" path:"true" max:"64" help:"Folders inside which runpack_export may write and runpack_verify may read; none by default."`
+	MaxArtifactBytes int64    `hcl:"max_artifact_bytes" default:"4294967296" min:"1" max:"1099511627776" unit:"bytes" help:"Largest artifact that is read or written."`
+}
+
+// Schemas is the registry of data shapes (mcp contract §9.9).
+type Schemas struct {
+	MaxSchemaBytes int64 `hcl:"max_schema_bytes" default:"1048576" min:"1" max:"10485760" unit:"bytes" help:"Largest data shape."`
+	MaxEntries     int64 `hcl:"max_entries" default:"0" min:"0" max:"1000000" unit:"data shapes" help:"Data shapes a namespace may hold; 0 means no limit."`
+}
+
+// Evidence is the built-in providers; nil ones are not declared.
+type Evidence struct {
+	Time *TimeEvidence `name:"time"`
+	Env  *EnvEvidence  `name:"env"`
+	JSON *JSONEvidence `name:"json"`
+	HTTP *HTTPEvidence `name:"http"`
+}
+
+// EvidencePolicy is what every provider may set.
+type EvidencePolicy struct {
+	AllowRaw bool   `hcl:"allow_raw" default:"false" help:"Let evidence_query return this provider's values when disclosure.raw_values is set."`
+	MinLane  string `hcl:"min_lane" oneof:"verified,asserted" help:"Weakest lane for this provider; trust.min_lane when absent."`
+}
+
+// TimeEvidence compares the time of the trigger.
+type TimeEvidence struct {
+	EvidencePolicy
+	AllowLogical bool `hcl:"allow_logical" default:"true" help:"Answer for triggers with a logical time."`
+}
+
+// EnvEvidence reads environment variables of the host.
+type EnvEvidence struct {
+	EvidencePolicy
+	// Allow is nil when absent, which allows every name; an empty list allows none.
+	Allow         []string `hcl:"allow" max:"1024" help:"Names that may be read; all when absent, none when empty."`
+	Deny          []string `hcl:"deny" max:"1024" help:"Names that may not be read, whatever allow says."`
+	MaxValueBytes int64    `hcl:"max_value_bytes" default:"65536" min:"1" max:"16777216" unit:"bytes" help:"Largest value."`
+	MaxKeyBytes   int64    `hcl:"max_key_bytes" default:"255" min:"1" max:"65536" unit:"bytes" help:"Longest name."`
+	// Values is nil when absent. When set, the process environment is never read.
+	Values map[string]string `hcl:"values" max:"1024" help:"Names and values to answer with instead of the environment of the host."`
+}
+
+// JSONEvidence reads JSON and YAML files below a folder.
+type JSONEvidence struct {
+	EvidencePolicy
+	Root      string `hcl:"root" required:"true" path:"true" min:"1" max:"4096" help:"Folder that holds the files."`
+	RootID    string `hcl:"root_id" required:"true" help:"Name of the folder in anchors: 1 to 64 of a-z, 0-9, _ and -."`
+	MaxBytes  int64  `hcl:"max_bytes" default:"1048576" min:"1" max:"67108864" unit:"bytes" help:"Largest file."`
+	AllowYAML bool   `hcl:"allow_yaml" default:"true" help:"Read .yaml and .yml files as YAML."`
+}
+
+// HTTPEvidence asks web servers.
+type HTTPEvidence struct {
+	EvidencePolicy
+	AllowHTTP        bool          `hcl:"allow_http" default:"false" help:"Allow URLs without TLS."`
+	Timeout          time.Duration `hcl:"timeout" default:"5s" min:"1ms" max:"5m" help:"Time a whole request may take."`
+	MaxResponseBytes int64         `hcl:"max_response_bytes" default:"1048576" min:"1" max:"67108864" unit:"bytes" help:"Largest response body."`
+	// AllowedHosts is nil when absent, which allows every host; an empty list allows none.
+	AllowedHosts []string `hcl:"allowed_hosts" max:"1024" help:"Hosts that may be asked, exactly as in the URL, IPv6 in brackets; all when absent, none when empty."`
+	UserAgent    string   `hcl:"user_agent" default:"decision-gate/0.1" min:"1" max:"256" help:"User-Agent header."`
+	// AllowPrivate are exceptions from the refusal of private addresses, which stops a scenario from reaching services
+	// of the host's own network (F-06).
+	AllowPrivate []netip.Prefix `hcl:"allow_private" max:"64" help:"Private address ranges (CIDR) that may be asked; none by default."`
+}
+
+// Default is the configuration of an empty file, except that it has no store plugin and so is not valid yet.
+func Default() *Config {
+	c := &Config{}
+	setDefaults(c)
+	c.Server.HTTP = &HTTP{}
+	setDefaults(c.Server.HTTP)
+	return c
+}

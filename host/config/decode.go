@@ -1,0 +1,402 @@
+package config
+
+import (
+	"fmt"
+	"math/big"
+	"net/netip"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/agext/levenshtein"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// place is where a value of the configuration was written.
+type place struct {
+	at hcl.Range
+	// hidden values came from env() or file().
+	hidden bool
+}
+
+// decoder fills the configuration's types from HCL. It knows nothing of the single settings: the tags say it all.
+type decoder struct {
+	dir    string
+	eval   *hcl.EvalContext
+	diags  hcl.Diagnostics
+	places map[any]place // by pointer to the field or block
+	files  sources
+}
+
+func (d *decoder) problem(at hcl.Range, summary, format string, args ...any) {
+	d.diags = d.diags.Append(problem(at, summary, format, args...))
+}
+
+// block fills a block's struct from its body. Unknown names are errors; HCL suggests near ones.
+func (d *decoder) block(body hcl.Body, dst reflect.Value) {
+	t := dst.Type()
+	content, diags := body.Content(schemaOf(t))
+	d.diags = d.diags.Extend(diags)
+	if content == nil {
+		return
+	}
+	for _, f := range attributesOf(t) {
+		if attr, ok := content.Attributes[f.Tag.Get("hcl")]; ok {
+			d.attribute(attr, f, dst.FieldByIndex(f.Index))
+		}
+	}
+	for _, f := range blocksOf(t) {
+		blocks := content.Blocks.OfType(f.Tag.Get("block"))
+		field := dst.FieldByIndex(f.Index)
+		switch {
+		case field.Kind() == reflect.Slice:
+			d.repeated(blocks, field)
+		case len(tagged(f.Type, "name")) > 0:
+			d.named(blocks, field)
+		default:
+			d.single(blocks, field)
+		}
+	}
+}
+
+func schemaOf(t reflect.Type) *hcl.BodySchema {
+	schema := &hcl.BodySchema{}
+	for _, f := range attributesOf(t) {
+		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: f.Tag.Get("hcl"), Required: f.Tag.Get("required") != ""})
+	}
+	for _, f := range blocksOf(t) {
+		header := hcl.BlockHeaderSchema{Type: f.Tag.Get("block")}
+		inner := structOf(f.Type)
+		for _, label := range tagged(inner, "label") {
+			header.LabelNames = append(header.LabelNames, label.Tag.Get("label"))
+		}
+		if len(tagged(inner, "name")) > 0 {
+			header.LabelNames = []string{"provider"}
+		}
+		schema.Blocks = append(schema.Blocks, header)
+	}
+	return schema
+}
+
+// single fills a block that may be there once.
+func (d *decoder) single(blocks hcl.Blocks, field reflect.Value) {
+	if len(blocks) == 0 {
+		return
+	}
+	for _, again := range blocks[1:] {
+		d.duplicate(again, blocks[0])
+	}
+	d.fill(blocks[0], field)
+}
+
+// fill decodes one block into a struct or a new one for a pointer.
+func (d *decoder) fill(block *hcl.Block, field reflect.Value) {
+	if field.Kind() == reflect.Pointer {
+		field.Set(reflect.New(field.Type().Elem()))
+		setDefaults(field.Interface())
+		field = field.Elem()
+	}
+	d.places[field.Addr().Interface()] = place{at: block.DefRange}
+	if body, ok := field.Addr().Interface().(*Body); ok {
+		*body = Body{body: block.Body, eval: d.eval, files: d.files, at: block.DefRange}
+		return
+	}
+	d.block(block.Body, field)
+}
+
+// repeated appends every block to a slice of pointers; two with the same labels are an error.
+func (d *decoder) repeated(blocks hcl.Blocks, field reflect.Value) {
+	first := map[string]*hcl.Block{}
+	for _, block := range blocks {
+		key := strings.Join(block.Labels, "\x00")
+		if earlier, ok := first[key]; ok {
+			d.duplicate(block, earlier)
+			continue
+		}
+		first[key] = block
+		item := reflect.New(field.Type().Elem()).Elem()
+		d.fill(block, item)
+		for i, f := range tagged(item.Type().Elem(), "label") {
+			item.Elem().FieldByIndex(f.Index).SetString(block.Labels[i])
+		}
+		field.Set(reflect.Append(field, item))
+	}
+}
+
+// named fills the member that a block's label names.
+func (d *decoder) named(blocks hcl.Blocks, field reflect.Value) {
+	members := tagged(field.Type(), "name")
+	var names []string
+	for _, m := range members {
+		names = append(names, m.Tag.Get("name"))
+	}
+	first := map[string]*hcl.Block{}
+	for _, block := range blocks {
+		label := block.Labels[0]
+		if earlier, ok := first[label]; ok {
+			d.duplicate(block, earlier)
+			continue
+		}
+		first[label] = block
+		index := -1
+		for i, name := range names {
+			if name == label {
+				index = i
+			}
+		}
+		if index < 0 {
+			d.problem(block.LabelRanges[0], fmt.Sprintf("Unknown %s", block.Type), "There is no %s %q.%s Known are: %s.",
+				block.Type, label, suggestion(label, names), strings.Join(names, ", "))
+			continue
+		}
+		d.fill(block, field.FieldByIndex(members[index].Index))
+	}
+}
+
+func (d *decoder) duplicate(block, earlier *hcl.Block) {
+	header := block.Type
+	for _, label := range block.Labels {
+		header += fmt.Sprintf(" %q", label)
+	}
+	d.problem(block.DefRange, "Duplicate block", "The block %s was already declared at %s. Remove one of the two.", header, at(earlier.DefRange))
+}
+
+func at(r hcl.Range) string {
+	return fmt.Sprintf("%s line %d", r.Filename, r.Start.Line)
+}
+
+// suggestion is " Did you mean ...?" for a near name, else empty.
+func suggestion(given string, names []string) string {
+	for _, name := range names {
+		if levenshtein.Distance(given, name, nil) < 3 {
+			return fmt.Sprintf(" Did you mean %q?", name)
+		}
+	}
+	return ""
+}
+
+// attribute evaluates and converts one attribute. A null is the same as an absent one, which lets a value be switched off.
+func (d *decoder) attribute(attr *hcl.Attribute, f reflect.StructField, dst reflect.Value) {
+	value, hidden, diags := evaluate(attr.Expr, d.eval)
+	d.diags = d.diags.Extend(diags)
+	if diags.HasErrors() {
+		return
+	}
+	rng := attr.Expr.Range()
+	if value.IsNull() {
+		if f.Tag.Get("required") != "" {
+			d.problem(rng, "Missing required argument", "%s must have a value; this is null.", attr.Name)
+		}
+		return
+	}
+	d.places[dst.Addr().Interface()] = place{at: rng, hidden: hidden}
+	if err := assign(dst.Addr().Interface(), value, hidden); err != nil {
+		d.problem(rng, "Wrong value for "+attr.Name, "%s must be a %s; %s.", attr.Name, typeNames[f.Type], err)
+		return
+	}
+	if f.Tag.Get("path") != "" {
+		d.resolvePaths(dst.Addr().Interface())
+	}
+}
+
+func (d *decoder) resolvePaths(dst any) {
+	switch path := dst.(type) {
+	case *string:
+		*path = resolve(d.dir, *path)
+	case *[]string:
+		for i := range *path {
+			(*path)[i] = resolve(d.dir, (*path)[i])
+		}
+	}
+}
+
+// evaluate is the value of an expression without marks, and whether any part of it came from env() or file().
+func evaluate(expr hcl.Expression, eval *hcl.EvalContext) (cty.Value, bool, hcl.Diagnostics) {
+	value, diags := expr.Value(eval)
+	if diags.HasErrors() {
+		return cty.NilVal, false, diags
+	}
+	value, marks := value.UnmarkDeep()
+	if !value.IsWhollyKnown() {
+		return cty.NilVal, false, diags.Append(problem(expr.Range(), "Value is not known", "Write a value that does not depend on anything but env() and file()."))
+	}
+	return value, len(marks) > 0, diags
+}
+
+// assign sets a Go value from an HCL one. Only a text from env() or file() is converted: anything else has a type of its
+// own, and a number in quotes is more often a mistake than a wish.
+func assign(dst any, value cty.Value, convertible bool) error {
+	var err error
+	switch dst := dst.(type) {
+	case *string:
+		*dst, err = asText(value)
+	case *bool:
+		*dst, err = asBool(value, convertible)
+	case *int64:
+		*dst, err = asInteger(value, convertible)
+	case *time.Duration:
+		*dst, err = asDuration(value, convertible)
+	case *[]string:
+		*dst, err = asList(value, asText)
+	case *[]uint64:
+		*dst, err = asList(value, asUnsigned)
+	case *[]netip.Prefix:
+		*dst, err = asList(value, asPrefix)
+	case *map[string]string:
+		*dst, err = asTextMap(value)
+	case *Command:
+		if value.Type() == cty.String {
+			*dst = Command{value.AsString()}
+			return nil
+		}
+		*dst, err = asList(value, asText)
+	default:
+		return fmt.Errorf("the host cannot set a %T", dst)
+	}
+	return err
+}
+
+func wrongType(value cty.Value) error {
+	switch t := value.Type(); {
+	case value.IsNull():
+		return fmt.Errorf("this is null")
+	case t.IsPrimitiveType():
+		return fmt.Errorf("this is a %s", t.FriendlyName())
+	case t.IsObjectType() || t.IsMapType():
+		return fmt.Errorf("this is an object")
+	default:
+		return fmt.Errorf("this is a list")
+	}
+}
+
+func asText(value cty.Value) (string, error) {
+	if value.IsNull() || value.Type() != cty.String {
+		return "", wrongType(value)
+	}
+	return value.AsString(), nil
+}
+
+func asBool(value cty.Value, convertible bool) (bool, error) {
+	if value.Type() == cty.Bool {
+		return value.True(), nil
+	}
+	if convertible && value.Type() == cty.String {
+		switch value.AsString() {
+		case "true":
+			return true, nil
+		case "false":
+			return false, nil
+		}
+		return false, fmt.Errorf(`the text is neither "true" nor "false"`)
+	}
+	return false, wrongType(value)
+}
+
+func asInteger(value cty.Value, convertible bool) (int64, error) {
+	number, err := asNumber(value, convertible)
+	if err != nil {
+		return 0, err
+	}
+	n, accuracy := number.Int64()
+	if accuracy != big.Exact {
+		return 0, fmt.Errorf("this number has a fraction or is beyond 64 bits")
+	}
+	return n, nil
+}
+
+func asUnsigned(value cty.Value) (uint64, error) {
+	number, err := asNumber(value, false)
+	if err != nil {
+		return 0, err
+	}
+	n, accuracy := number.Uint64()
+	if accuracy != big.Exact {
+		return 0, fmt.Errorf("this number is negative, has a fraction or is beyond 64 bits")
+	}
+	return n, nil
+}
+
+func asNumber(value cty.Value, convertible bool) (*big.Float, error) {
+	if value.IsNull() {
+		return nil, wrongType(value)
+	}
+	if convertible && value.Type() == cty.String {
+		parsed, err := cty.ParseNumberVal(value.AsString())
+		if err != nil {
+			return nil, fmt.Errorf("the text is not a number")
+		}
+		value = parsed
+	}
+	if value.Type() != cty.Number {
+		return nil, wrongType(value)
+	}
+	return value.AsBigFloat(), nil
+}
+
+func asDuration(value cty.Value, hidden bool) (time.Duration, error) {
+	const hint = `write a number and a unit, such as "250ms", "5s" or "1h"`
+	text, err := asText(value)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %s", err, hint)
+	}
+	duration, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("%s is none: %s", shown(text, hidden), hint)
+	}
+	return duration, nil
+}
+
+// shown is a value as a diagnostic may name it.
+func shown(text string, hidden bool) string {
+	if hidden {
+		return "the value (hidden, it comes from env() or file())"
+	}
+	return fmt.Sprintf("%q", text)
+}
+
+func asPrefix(value cty.Value) (netip.Prefix, error) {
+	text, err := asText(value)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf(`it is no address range such as "127.0.0.0/8" or "fd00::/8"`)
+	}
+	return prefix.Masked(), nil
+}
+
+// asList keeps an empty list apart from an absent one: it is never nil.
+func asList[T any](value cty.Value, item func(cty.Value) (T, error)) ([]T, error) {
+	t := value.Type()
+	if value.IsNull() || (!t.IsTupleType() && !t.IsListType() && !t.IsSetType()) {
+		return nil, wrongType(value)
+	}
+	out := make([]T, 0, value.LengthInt())
+	for i, element := range value.AsValueSlice() {
+		v, err := item(element)
+		if err != nil {
+			return nil, fmt.Errorf("item %d is wrong: %w", i+1, err)
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+func asTextMap(value cty.Value) (map[string]string, error) {
+	t := value.Type()
+	if value.IsNull() || (!t.IsObjectType() && !t.IsMapType()) {
+		return nil, wrongType(value)
+	}
+	out := make(map[string]string, value.LengthInt())
+	for it := value.ElementIterator(); it.Next(); {
+		k, v := it.Element()
+		text, err := asText(v)
+		if err != nil {
+			return nil, fmt.Errorf("member %q is wrong: %w", k.AsString(), err)
+		}
+		out[k.AsString()] = text
+	}
+	return out, nil
+}

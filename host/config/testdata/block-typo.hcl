@@ -1,0 +1,7 @@
+sever {
+  max_inflight = 3
+}
+plugin "store" "main" {
+  command = "store-sqlite"
+}
+

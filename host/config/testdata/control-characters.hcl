@@ -1,0 +1,2 @@
+plugin_dir = "a[31mb"
+unknown "[31m" {}

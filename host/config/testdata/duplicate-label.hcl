@@ -1,0 +1,11 @@
+server {}
+server {}
+evidence "time" {}
+evidence "time" {}
+plugin "store" "main" {
+  command = "store-sqlite"
+}
+
+plugin "store" "main" {
+  command = "store-other"
+}

@@ -1,0 +1,5 @@
+plugin_dir = file("no-such-file")
+plugin "store" "main" {
+  command = "store-sqlite"
+}
+

@@ -1,0 +1,5 @@
+evidence "tiem" {}
+plugin "store" "main" {
+  command = "store-sqlite"
+}
+

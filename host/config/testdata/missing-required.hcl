@@ -1,0 +1,4 @@
+evidence "json" {
+  root = "files"
+}
+plugin "store" "main" {}

@@ -1,0 +1,5 @@
+plugin_dir = "unclosed
+plugin "store" "main" {
+  command = "store-sqlite"
+}
+

@@ -1,0 +1,7 @@
+server {
+  max_inflight = 
+}
+plugin "store" "main" {
+  command = "store-sqlite"
+}
+

@@ -1,0 +1,7 @@
+plugin "store" "main" {
+  command = "store-sqlite"
+}
+
+plugin "store" "other" {
+  command = "store-other"
+}

@@ -1,0 +1,5 @@
+plugin_dir = fiel("dir")
+plugin "store" "main" {
+  command = "store-sqlite"
+}
+
