@@ -85,3 +85,15 @@ func appendRecord[R any](log []R, record *R) []R {
 	}
 	return append(log, *record)
 }
+
+// NewRunState returns a state with empty logs, all of which are written even so.
+func NewRunState() RunState {
+	return RunState{
+		Triggers:    []TriggerRecord{},
+		GateEvals:   []GateEvalRecord{},
+		Decisions:   []DecisionRecord{},
+		Packets:     []PacketRecord{},
+		Submissions: []SubmissionRecord{},
+		ToolCalls:   []ToolCallRecord{},
+	}
+}

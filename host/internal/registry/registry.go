@@ -1,0 +1,67 @@
+// Package registry keeps what is defined once and used by many runs: scenarios and data shapes. Both are immutable.
+//
+// It validates nothing about a caller: that is for the layers above.
+package registry
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/host/canonical"
+	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
+	"github.com/decision-gate-host/decision-gate-host/sdk/store"
+)
+
+// Errors of the registry; their texts are the contract's (mcp contract §4.5, §4.17).
+var (
+	// ErrScenarioExists: the id is taken by another definition, or this process has accepted the same one before.
+	ErrScenarioExists = errors.New("scenario already defined")
+	// ErrNoScenario: nobody defined it, or only a tenant whose scenarios the caller may not know of.
+	ErrNoScenario = errors.New("scenario not defined")
+	// ErrSchemaExists: the same id and version is registered.
+	ErrSchemaExists = errors.New("schema already registered")
+	// ErrNoSchema: there is no such schema.
+	ErrNoSchema = errors.New("schema not found")
+	// ErrRegistryFull: the namespace has as many schemas as it may.
+	ErrRegistryFull = errors.New("schema registry max entries exceeded")
+)
+
+// Registry reads and writes definitions. It is safe for concurrent use.
+type Registry struct {
+	store store.Store
+
+	mu        sync.RWMutex
+	scenarios map[scenarioKey]*gate.Scenario
+	// accepted are the scenarios that this process has accepted a definition of: only for those a repeat is a conflict.
+	accepted map[scenarioKey]bool
+}
+
+// New makes a registry on a store.
+func New(s store.Store) *Registry {
+	return &Registry{store: s, scenarios: map[scenarioKey]*gate.Scenario{}, accepted: map[scenarioKey]bool{}}
+}
+
+// NewCommitID makes an id that is unique and ordered by time, as stores index best: milliseconds, then random bytes.
+func NewCommitID() (id [16]byte) {
+	var now [8]byte
+	binary.BigEndian.PutUint64(now[:], uint64(time.Now().UnixMilli()))
+	copy(id[:6], now[2:])
+	_, _ = rand.Read(id[6:]) // never fails
+	return id
+}
+
+// decode reads a stored body; one that cannot be read is corrupt, not the caller's fault.
+func decode(record store.Record, target any) error {
+	v, err := canonical.Parse(record.Body)
+	if err == nil {
+		err = canonical.Decode(v, target)
+	}
+	if err != nil {
+		return fault.Wrap(fault.Corrupt, err, "stored %s record cannot be read", record.Key.Collection)
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+package registry
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/decision-gate-host/decision-gate-host/host/canonical"
+	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
+	"github.com/decision-gate-host/decision-gate-host/sdk/store"
+)
+
+const scenarioCollection = "scenarios"
+
+// sharedTenant is the id space of scenarios without a tenant of their own, which every tenant looks into second.
+const sharedTenant gate.TenantID = 0
+
+// maxCachedScenarios bounds the memory of compiled scenarios. They never change, so that any may be dropped and read again.
+const maxCachedScenarios = 10_000
+
+type scenarioKey struct {
+	tenant gate.TenantID
+	id     gate.ScenarioID
+}
+
+func (k scenarioKey) store() store.Key {
+	return store.Key{Collection: scenarioCollection, Tenant: uint64(k.tenant), Path: [][]byte{store.Segment(string(k.id))}}
+}
+
+func spaceOf(spec *gate.ScenarioSpec) gate.TenantID {
+	if spec.DefaultTenantID == nil {
+		return sharedTenant
+	}
+	return *spec.DefaultTenantID
+}
+
+// storedScenario is the body of a scenario's record. Numbers of the spec keep their kinds: on them decisions depend.
+type storedScenario struct {
+	Spec gate.ScenarioSpec    `member:"spec"`
+	Hash canonical.HashDigest `member:"spec_hash"`
+}
+
+// Define stores a scenario in the id space of its tenant. An identical definition that this process has not itself accepted
+// is accepted again, because clients define at every start; everything else is ErrScenarioExists.
+func (r *Registry) Define(ctx context.Context, scenario *gate.Scenario) error {
+	key := scenarioKey{spaceOf(scenario.Spec()), scenario.Spec().ScenarioID}
+	body := canonical.Append(nil, storedScenario{*scenario.Spec(), scenario.Hash()}, canonical.Declared)
+	outcomes, err := r.store.Commit(ctx, []store.Commit{{ID: NewCommitID(), Ops: []store.Op{
+		{Kind: store.OpPut, Key: key.store(), Body: body, Expect: store.Absent()},
+	}}})
+	if err != nil {
+		return err
+	}
+	if refusal := outcomes[0].Refusal; refusal != nil {
+		if refusal.Reason != store.Conflict {
+			return fault.New(fault.Internal, "the store refused a scenario: %s", refusal.Message)
+		}
+		existing, err := r.load(ctx, key)
+		if err != nil {
+			return err
+		}
+		if existing == nil || existing.Hash() != scenario.Hash() || !sameSpec(existing, scenario) {
+			return ErrScenarioExists
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.accepted[key] {
+		return ErrScenarioExists
+	}
+	r.accepted[key] = true
+	return nil
+}
+
+// sameSpec compares with number kinds: two specs with the same hash can decide differently ([F-09]).
+func sameSpec(a, b *gate.Scenario) bool {
+	return string(canonical.Append(nil, *a.Spec(), canonical.Declared)) == string(canonical.Append(nil, *b.Spec(), canonical.Declared))
+}
+
+// Defined reports whether a definition with this id would conflict: without telling whose it is, it answers for the id
+// space that the spec would go to.
+func (r *Registry) Defined(spec *gate.ScenarioSpec) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.accepted[scenarioKey{spaceOf(spec), spec.ScenarioID}]
+}
+
+// Scenario finds a scenario for a tenant: in its own id space, else in the shared one. The error is ErrNoScenario when there is none.
+func (r *Registry) Scenario(ctx context.Context, tenant gate.TenantID, id gate.ScenarioID) (*gate.Scenario, error) {
+	own, shared := scenarioKey{tenant, id}, scenarioKey{sharedTenant, id}
+	if s := r.cached(own); s != nil {
+		return s, nil
+	}
+	// A scenario of the tenant's own may have come since the shared one was cached: the store is asked for both at once.
+	records, err := r.store.Get(ctx, []store.Key{own.store(), shared.store()})
+	if err != nil {
+		return nil, err
+	}
+	for i, key := range []scenarioKey{own, shared} {
+		if records[i].Version > 0 {
+			return r.compile(key, records[i])
+		}
+	}
+	return nil, ErrNoScenario
+}
+
+// ForRun finds the scenario that a run was started with, by its hash: from the cache without asking the store, so that a
+// call on a run costs one read, the run's own. The error is ErrNoScenario when there is no such scenario.
+func (r *Registry) ForRun(ctx context.Context, tenant gate.TenantID, id gate.ScenarioID, hash canonical.HashDigest) (*gate.Scenario, error) {
+	for _, space := range []gate.TenantID{tenant, sharedTenant} {
+		if s := r.cached(scenarioKey{space, id}); s != nil && s.Hash() == hash {
+			return s, nil
+		}
+	}
+	for _, space := range []gate.TenantID{tenant, sharedTenant} {
+		s, err := r.load(ctx, scenarioKey{space, id})
+		if err != nil {
+			return nil, err
+		}
+		if s != nil && s.Hash() == hash {
+			return s, nil
+		}
+	}
+	return nil, ErrNoScenario
+}
+
+// Known returns ErrNoScenario unless the tenant has such a scenario, without asking the store when it is cached.
+func (r *Registry) Known(ctx context.Context, tenant gate.TenantID, id gate.ScenarioID) error {
+	if r.cached(scenarioKey{tenant, id}) != nil || r.cached(scenarioKey{sharedTenant, id}) != nil {
+		return nil
+	}
+	_, err := r.Scenario(ctx, tenant, id)
+	return err
+}
+
+func (r *Registry) cached(key scenarioKey) *gate.Scenario {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.scenarios[key]
+}
+
+func (r *Registry) load(ctx context.Context, key scenarioKey) (*gate.Scenario, error) {
+	records, err := r.store.Get(ctx, []store.Key{key.store()})
+	if err != nil || records[0].Version == 0 {
+		return nil, err
+	}
+	return r.compile(key, records[0])
+}
+
+func (r *Registry) compile(key scenarioKey, record store.Record) (*gate.Scenario, error) {
+	if s := r.cached(key); s != nil {
+		return s, nil
+	}
+	var stored storedScenario
+	if err := decode(record, &stored); err != nil {
+		return nil, err
+	}
+	scenario, err := gate.Compile(stored.Spec)
+	if err != nil || scenario.Hash() != stored.Hash {
+		return nil, fault.New(fault.Corrupt, "a stored scenario does not match its hash")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.scenarios) >= maxCachedScenarios {
+		for old := range r.scenarios {
+			delete(r.scenarios, old)
+			break
+		}
+	}
+	r.scenarios[key] = scenario
+	return scenario, nil
+}
+
+// ScenarioSummary is one line of a list.
+type ScenarioSummary struct {
+	ScenarioID  gate.ScenarioID      `member:"scenario_id"`
+	NamespaceID gate.NamespaceID     `member:"namespace_id"`
+	SpecHash    canonical.HashDigest `member:"spec_hash"`
+}
+
+// Scenarios lists the scenarios of a namespace that a tenant may use, its own and the shared ones, by id, at most limit
+// after the one named.
+func (r *Registry) Scenarios(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, after *gate.ScenarioID, limit int) ([]ScenarioSummary, error) {
+	own, err := r.scanScenarios(ctx, tenant, namespace, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	shared, err := r.scanScenarios(ctx, sharedTenant, namespace, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	all := append(own, shared...)
+	slices.SortStableFunc(all, func(a, b ScenarioSummary) int { return strings.Compare(string(a.ScenarioID), string(b.ScenarioID)) })
+	// A tenant's own scenario hides the shared one of the same id, as it does when it is used.
+	all = slices.CompactFunc(all, func(a, b ScenarioSummary) bool { return a.ScenarioID == b.ScenarioID })
+	return all[:min(limit, len(all))], nil
+}
+
+// scanScenarios walks one id space until limit scenarios of the namespace are found.
+func (r *Registry) scanScenarios(ctx context.Context, space gate.TenantID, namespace gate.NamespaceID, after *gate.ScenarioID, limit int) ([]ScenarioSummary, error) {
+	scan := store.Scan{Collection: scenarioCollection, Tenant: uint64(space)}
+	if after != nil {
+		scan.StartAfter = [][]byte{store.Segment(string(*after))}
+	}
+	var found []ScenarioSummary
+	err := r.store.Scan(ctx, scan, func(record store.Record) error {
+		var stored storedScenario
+		if err := decode(record, &stored); err != nil {
+			return err
+		}
+		if stored.Spec.NamespaceID == namespace {
+			found = append(found, ScenarioSummary{stored.Spec.ScenarioID, namespace, stored.Hash})
+		}
+		if len(found) == limit {
+			return errEnough
+		}
+		return nil
+	})
+	if err == errEnough {
+		err = nil
+	}
+	return found, err
+}

@@ -1,0 +1,110 @@
+package registry
+
+import (
+	"context"
+	"errors"
+
+	"github.com/decision-gate-host/decision-gate-host/host/canonical"
+	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
+	"github.com/decision-gate-host/decision-gate-host/sdk/store"
+)
+
+const (
+	schemaCollection      = "schemas"
+	schemaCountCollection = "schema_counts"
+)
+
+// errEnough ends a scan that has found what it needs.
+var errEnough = errors.New("enough")
+
+// DataShape is a registered schema (contract appendix C).
+type DataShape struct {
+	TenantID    gate.TenantID    `member:"tenant_id"`
+	NamespaceID gate.NamespaceID `member:"namespace_id"`
+	SchemaID    string           `member:"schema_id"`
+	Version     string           `member:"version"`
+	Schema      canonical.Value  `member:"schema"`
+	Description *string          `member:"description" presence:"O"`
+	CreatedAt   gate.Timestamp   `member:"created_at"`
+	Signing     *ShapeSigning    `member:"signing" presence:"OS"`
+}
+
+// ShapeSigning is the signature that a schema was registered with.
+type ShapeSigning struct {
+	KeyID     string  `member:"key_id"`
+	Signature string  `member:"signature"`
+	Algorithm *string `member:"algorithm" presence:"OS"`
+}
+
+// ShapeRef names a schema.
+type ShapeRef struct {
+	SchemaID string `member:"schema_id"`
+	Version  string `member:"version"`
+}
+
+func (s ShapeRef) path() [][]byte {
+	return [][]byte{store.Segment(s.SchemaID), store.Segment(s.Version)}
+}
+
+func schemaKey(tenant gate.TenantID, namespace gate.NamespaceID, ref ShapeRef) store.Key {
+	return store.Key{Collection: schemaCollection, Tenant: uint64(tenant), Namespace: uint64(namespace), Path: ref.path()}
+}
+
+// Register stores a schema for ever. maxEntries bounds the schemas of a namespace. The error is ErrRegistryFull or ErrSchemaExists.
+func (r *Registry) Register(ctx context.Context, shape DataShape, maxEntries uint64) error {
+	// The count and the schema are one commit, so that registering at once on many hosts cannot pass the limit.
+	count := store.Key{Collection: schemaCountCollection, Tenant: uint64(shape.TenantID), Namespace: uint64(shape.NamespaceID), Path: [][]byte{[]byte("entries")}}
+	outcomes, err := r.store.Commit(ctx, []store.Commit{{ID: NewCommitID(), Ops: []store.Op{
+		{Kind: store.OpAdd, Key: count, Delta: 1, Max: maxEntries},
+		{
+			Kind: store.OpPut, Key: schemaKey(shape.TenantID, shape.NamespaceID, ShapeRef{shape.SchemaID, shape.Version}),
+			Body: canonical.Append(nil, shape, canonical.Declared), Expect: store.Absent(),
+		},
+	}}})
+	if err != nil {
+		return err
+	}
+	switch refusal := outcomes[0].Refusal; {
+	case refusal == nil:
+		return nil
+	case refusal.Reason == store.Limit:
+		return ErrRegistryFull
+	case refusal.Reason == store.Conflict:
+		return ErrSchemaExists
+	default:
+		return fault.New(fault.Internal, "the store refused a schema: %s", refusal.Message)
+	}
+}
+
+// Schema reads a schema; the error is ErrNoSchema when there is none.
+func (r *Registry) Schema(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, ref ShapeRef) (DataShape, error) {
+	records, err := r.store.Get(ctx, []store.Key{schemaKey(tenant, namespace, ref)})
+	if err != nil {
+		return DataShape{}, err
+	}
+	if records[0].Version == 0 {
+		return DataShape{}, ErrNoSchema
+	}
+	var shape DataShape
+	err = decode(records[0], &shape)
+	return shape, err
+}
+
+// Schemas lists the schemas of a namespace by id and version, at most limit after the one named.
+func (r *Registry) Schemas(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, after *ShapeRef, limit int) ([]DataShape, error) {
+	scan := store.Scan{Collection: schemaCollection, Tenant: uint64(tenant), Namespace: uint64(namespace), Limit: uint64(limit)}
+	if after != nil {
+		scan.StartAfter = after.path()
+	}
+	shapes := []DataShape{}
+	err := r.store.Scan(ctx, scan, func(record store.Record) error {
+		var shape DataShape
+		if err := decode(record, &shape); err != nil {
+			return err
+		}
+		shapes = append(shapes, shape)
+		return nil
+	})
+	return shapes, err
+}
