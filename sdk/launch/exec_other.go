@@ -1,0 +1,51 @@
+//go:build !linux
+
+package launch
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// startPinned is weaker here than on Linux: the program could be swapped between the check and the execution, a plugin
+// that does not watch its control descriptor outlives a killed host, and its children are not killed with it.
+func startPinned(cmd *exec.Cmd, pin []byte) error {
+	if len(pin) > 0 {
+		if err := checkPin(cmd.Path, pin); err != nil {
+			return err
+		}
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start the program: %w", err)
+	}
+	return nil
+}
+
+func checkPin(path string, pin []byte) error {
+	program, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open the program: %w", err)
+	}
+	defer program.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, program); err != nil {
+		return fmt.Errorf("read the program: %w", err)
+	}
+	if !bytes.Equal(sum.Sum(nil), pin) {
+		return pinError(sum.Sum(nil), pin)
+	}
+	return nil
+}
+
+func waitForEnd(cmd *exec.Cmd) { _ = cmd.Wait() }
+
+func endGroup(*exec.Cmd) {}
+
+func killGroup(process *os.Process) error { return process.Kill() }
+
+func signalName(signal syscall.Signal) string { return signal.String() }

@@ -1,0 +1,202 @@
+package launch
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/decision-gate-host/decision-gate-host/sdk/handshake"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+)
+
+const (
+	// drainPipes is how long the readers of a dead process may go on: a child of it that kept stderr must not keep the
+	// end from being told.
+	drainPipes = 200 * time.Millisecond
+	// reapTimeout bounds the wait after SIGKILL; a process in uninterruptible sleep is given up.
+	reapTimeout = 5 * time.Second
+)
+
+// Process is a plugin that was started. Its methods are safe for concurrent use. Kill must be called even when the
+// process has ended by itself: it removes what is left.
+type Process struct {
+	name    string
+	dir     string
+	control *os.File // the host's end: closed only by Kill, or by the kernel when the host dies
+	conn    *grpc.ClientConn
+	logs    *logs
+
+	firstLine chan string
+	exited    chan struct{}
+
+	mu     sync.Mutex // guards what follows
+	cmd    *exec.Cmd  // nil before the start and once the process was reaped: its id may be another's then
+	pid    int
+	killed bool
+	reason string
+
+	killOnce sync.Once
+}
+
+func newProcess(spec Spec) *Process {
+	return &Process{
+		name:      spec.Name,
+		logs:      &logs{logger: spec.Logger.With(slog.String("plugin", spec.Name))},
+		firstLine: make(chan string, 1),
+		exited:    make(chan struct{}),
+	}
+}
+
+// Conn is the connection, with the message limits of the protocol set.
+func (p *Process) Conn() *grpc.ClientConn { return p.conn }
+
+// PID is the process id, for an operator to look at.
+func (p *Process) PID() int { return p.pid }
+
+// Exited is closed when the process has ended and its last log lines are in.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// ExitReason says how the process ended; empty while it runs.
+func (p *Process) ExitReason() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reason
+}
+
+// LastLog are the last lines that the process wrote.
+func (p *Process) LastLog() []string { return p.logs.last() }
+
+// Signal sends a signal to the plugin's process, for tests.
+func (p *Process) Signal(signal os.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return os.ErrProcessDone
+	}
+	return p.cmd.Process.Signal(signal)
+}
+
+// follow reads the output of a started process and waits for its end.
+func (p *Process) follow(cmd *exec.Cmd, stdout, stderr *os.File) {
+	p.cmd, p.pid = cmd, cmd.Process.Pid
+	var readers sync.WaitGroup
+	for pipe, writer := range map[*os.File]*lineWriter{
+		stdout: {line: p.stdoutLine()},
+		stderr: {line: p.logs.add},
+	} {
+		readers.Go(func() {
+			defer pipe.Close()
+			_, _ = io.Copy(writer, pipe)
+			writer.Flush()
+		})
+	}
+	go func() {
+		waitForEnd(cmd)
+		p.reap()
+		// A grandchild that left the process group can hold the pipes open.
+		deadline := time.Now().Add(drainPipes)
+		_ = stdout.SetReadDeadline(deadline)
+		_ = stderr.SetReadDeadline(deadline)
+		readers.Wait()
+		close(p.exited)
+	}()
+}
+
+// stdoutLine hands the first line to the handshake; what comes later is log, and read, so that a plugin that prints
+// cannot block on a full pipe.
+func (p *Process) stdoutLine() func(string) {
+	first := true
+	return func(line string) {
+		if first {
+			first = false
+			p.firstLine <- line
+			return
+		}
+		p.logs.add(line)
+	}
+}
+
+// reap takes the children with it while the process id is still ours, and then frees the id.
+func (p *Process) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	endGroup(p.cmd)
+	p.reason = exitReason(p.cmd.ProcessState, p.killed)
+	p.cmd = nil
+}
+
+func exitReason(state *os.ProcessState, killed bool) string {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	switch {
+	case !ok || !status.Signaled():
+		return fmt.Sprintf("exit code %d", state.ExitCode())
+	case killed && status.Signal() == syscall.SIGKILL:
+		return "killed by the host"
+	case status.Signal() == syscall.SIGKILL:
+		return "killed by SIGKILL (out of memory?)"
+	default:
+		return "ended by " + signalName(status.Signal())
+	}
+}
+
+// Kill ends the process: asked to shut down, then after the timeout by SIGKILL to its whole group. It returns within the
+// timeout and a few seconds whatever the process does, also when it is stopped or its descriptors are held by others.
+func (p *Process) Kill(timeout time.Duration) {
+	p.killOnce.Do(func() {
+		if p.conn != nil && timeout > 0 {
+			p.shutdown(timeout)
+		}
+		p.kill()
+		if p.conn != nil {
+			_ = p.conn.Close()
+		}
+		if p.control != nil {
+			_ = p.control.Close()
+		}
+		if p.dir != "" {
+			_ = os.RemoveAll(p.dir)
+		}
+	})
+}
+
+// shutdown asks in both ways: ours closes the backend, go-plugin's ends the server.
+func (p *Process) shutdown(timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.exited:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	_, _ = pb.NewPluginClient(p.conn).Shutdown(ctx, &pb.ShutdownRequest{})
+	_ = p.conn.Invoke(ctx, handshake.ShutdownMethod, &emptypb.Empty{}, &emptypb.Empty{})
+	<-ctx.Done()
+}
+
+func (p *Process) kill() {
+	p.mu.Lock()
+	started, running := p.pid != 0, p.cmd != nil
+	if running {
+		p.killed = true
+		_ = killGroup(p.cmd.Process)
+	}
+	p.mu.Unlock()
+	if !started {
+		return
+	}
+	select {
+	case <-p.exited:
+	case <-time.After(reapTimeout):
+	}
+}
