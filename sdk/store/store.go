@@ -151,7 +151,8 @@ type Op struct {
 	Body []byte
 	// Expect is for OpPut and OpDelete.
 	Expect Expect
-	// Delta and Max are for OpAdd: the counter refuses to pass Max, at most MaxCounter, and to fall below 0.
+	// Delta and Max are for OpAdd: the counter refuses to pass Max, at most MaxCounter, and to fall below 0. One that is
+	// over a Max that was lowered since may stay or fall, and refuses to rise.
 	Delta int64
 	Max   uint64
 }
