@@ -1,6 +1,7 @@
 package runpack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -162,9 +163,7 @@ func (s *server) List(req *pb.ListRequest, stream grpc.ServerStreamingServer[pb.
 			}
 			return nil
 		})
-		if err != nil {
-			return err
-		}
-		return flush()
+		// What was listed before an error counts: a sink tells of a damaged bundle after the sound ones.
+		return cmp.Or(err, flush())
 	})
 }
