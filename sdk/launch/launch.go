@@ -93,11 +93,7 @@ func start(ctx context.Context, spec Spec) (_ *Process, err error) {
 	if err := p.run(spec, keys.clientPEM); err != nil {
 		return nil, err
 	}
-	line, err := p.handshakeLine(ctx)
-	if err != nil {
-		return nil, err
-	}
-	offer, err := parseHandshake(line, p.dir)
+	offer, err := p.handshake(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -174,33 +170,46 @@ func (p *Process) run(spec Spec, clientPEM []byte) error {
 	return nil
 }
 
+// lowestLevel asks for Info even when the log drops it: LastLog needs it.
 func lowestLevel(logger *slog.Logger) slog.Level {
-	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
-		if logger.Enabled(context.Background(), level) {
-			return level
-		}
+	if logger.Enabled(context.Background(), slog.LevelDebug) {
+		return slog.LevelDebug
 	}
-	return slog.LevelError
+	return slog.LevelInfo
 }
 
-// handshakeLine waits for the first line of stdout.
-func (p *Process) handshakeLine(ctx context.Context) (string, error) {
+// handshake waits for the first line of stdout and reads it.
+func (p *Process) handshake(ctx context.Context) (offer, error) {
+	var line string
 	select {
-	case line := <-p.firstLine:
-		return line, nil
+	case line = <-p.firstLine:
 	case <-p.exited:
-	case <-ctx.Done():
-		return "", p.startError(ctx, "no handshake line on stdout")
-	}
-	// What it said before it ended tells more than that it ended.
-	select {
-	case line := <-p.firstLine:
-		if _, err := parseHandshake(line, p.dir); err != nil {
-			return "", fmt.Errorf("%w; then the process ended: %s", err, p.ending())
+		// It may have printed something before it ended, and that tells more than that it ended.
+		select {
+		case line = <-p.firstLine:
+		default:
+			return offer{}, fmt.Errorf("%w: %s", ErrExited, p.ending())
 		}
-	default:
+	case <-ctx.Done():
+		return offer{}, p.startError(ctx, "no handshake line on stdout")
 	}
-	return "", fmt.Errorf("%w: %s", ErrExited, p.ending())
+	offer, err := parseHandshake(line, p.dir)
+	if err != nil && p.exitsSoon() {
+		err = fmt.Errorf("%w; then the process ended: %s", err, p.ending())
+	}
+	return offer, err
+}
+
+// exitSettle is how long a sign of the end, such as a broken connection, may come before the end itself.
+const exitSettle = 100 * time.Millisecond
+
+func (p *Process) exitsSoon() bool {
+	select {
+	case <-p.exited:
+		return true
+	case <-time.After(exitSettle):
+		return false
+	}
 }
 
 // startError says why the wait for something ended.
@@ -240,16 +249,11 @@ func (p *Process) checkHealth(ctx context.Context) error {
 	case err == nil:
 		return fmt.Errorf("%w: the health service answers %s", ErrHandshake, resp.GetStatus())
 	}
-	// The connection breaks a moment before the end of the process is known; waiting gives the better error.
-	select {
-	case <-p.exited:
+	if p.exitsSoon() {
 		return fmt.Errorf("%w: %s", ErrExited, p.ending())
-	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
 		return p.startError(ctx, "the health check was not answered")
-	case <-time.After(exitSettle):
 	}
 	return fmt.Errorf("%w: the health check over mutual TLS failed: %v", ErrHandshake, err)
 }
-
-// exitSettle is how long a broken connection may come before the end of its process.
-const exitSettle = 100 * time.Millisecond

@@ -1,0 +1,113 @@
+package launch_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
+)
+
+const stopSignal = syscall.SIGSTOP
+
+type syncBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
+// beParent is this test binary as a host that starts a plugin and is killed then.
+func beParent(mode string) {
+	program, mode, _ = strings.Cut(mode, "|")
+	p, err := launch.Start(context.Background(), spec(mode))
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(p.PID())
+	time.Sleep(time.Minute)
+}
+
+// Whoever kills the host must not leave a plugin behind that holds the database: it ends by the control descriptor, by
+// Pdeathsig when it ignores that, and also when it is stopped.
+func TestNoOrphan(t *testing.T) {
+	for name, test := range map[string]struct {
+		mode string
+		stop bool
+	}{
+		"serving":              {},
+		"ignores the control":  {mode: "ignore-control"},
+		"stopped by somebody":  {stop: true},
+		"stopped and ignorant": {mode: "ignore-control", stop: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			parent := exec.Command(os.Args[0])
+			parent.Env = append(os.Environ(), "LAUNCH_TEST_PARENT="+program+"|"+test.mode, "TMPDIR="+t.TempDir())
+			stdout, err := parent.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := parent.Start(); err != nil {
+				t.Fatal(err)
+			}
+			line, err := bufio.NewReader(stdout).ReadString('\n')
+			pid, numberErr := strconv.Atoi(strings.TrimSpace(line))
+			if err != nil || numberErr != nil {
+				t.Fatalf("the parent said %q, %v", line, err)
+			}
+			if test.stop {
+				if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_ = parent.Process.Kill()
+			_ = parent.Wait()
+			waitFor(t, func() bool { return gone(pid) })
+		})
+	}
+}
+
+// gone says whether a process has ended, if only as a zombie that its new parent has not reaped.
+func gone(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(state, "Z")
+}
+
+// The attack: a child of the plugin holds stderr open, so that whoever reads it waits for ever.
+func TestChildrenEndWithThePlugin(t *testing.T) {
+	p := start(t, spec("child"))
+	var child int
+	waitFor(t, func() bool {
+		_, err := fmt.Sscanf(strings.Join(p.LastLog(), "\n"), "child %d", &child)
+		return err == nil
+	})
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	wantExit(t, p, "killed by SIGKILL (out of memory?)")
+	waitFor(t, func() bool { return gone(child) })
+}
