@@ -130,12 +130,15 @@ func TestStartFails(t *testing.T) {
 		err  error
 		text []string
 	}{
-		"garbage":        {launch.ErrHandshake, []string{`hello \x1b[31mworld`, "stderr instead"}},
-		"garbage-exit":   {launch.ErrHandshake, []string{"usage: plugin [flags]", "exit code 2"}},
-		"exit":           {launch.ErrExited, []string{"exit code 3", "cannot find my licence"}},
-		"panic":          {launch.ErrExited, []string{"exit code 2", "panic: no such luck"}},
-		"hang":           {launch.ErrTimeout, []string{"no handshake line"}},
-		"flood":          {launch.ErrTimeout, []string{"no handshake line"}},
+		"garbage":      {launch.ErrHandshake, []string{`hello \x1b[31mworld`, "stderr instead"}},
+		"garbage-exit": {launch.ErrHandshake, []string{"usage: plugin [flags]", "exit code 2"}},
+		"exit":         {launch.ErrExited, []string{"exit code 3", "cannot find my licence"}},
+		"panic":        {launch.ErrExited, []string{"exit code 2", "panic: no such luck"}},
+		"hang":         {launch.ErrTimeout, []string{"no handshake line"}},
+		"flood":        {launch.ErrTimeout, []string{"no handshake line"}},
+		// The attacks: somebody else answers on the socket, or the plugin serves without TLS.
+		"impostor":       {launch.ErrHandshake, []string{"mutual TLS failed"}},
+		"plaintext":      {launch.ErrHandshake, []string{"mutual TLS failed"}},
 		"no-certificate": {launch.ErrHandshake, []string{"no certificate"}},
 	} {
 		t.Run(mode, func(t *testing.T) {

@@ -67,7 +67,7 @@ func (l *logs) add(line string) {
 	if len(l.kept) == keptLines {
 		// The first lines of a crash say what happened, the last ones only where: keep the beginning.
 		at := 0
-		if l.crashed {
+		if crashLine(l.kept[0]) {
 			at = keptLines - 1
 		}
 		l.kept = slices.Delete(l.kept, at, at+1)

@@ -58,6 +58,8 @@ var before = map[string]func(){
 			fmt.Print(block)
 		}
 	},
+	"impostor":  impostor,
+	"plaintext": plaintext,
 	"child": func() {
 		// A child that keeps stderr and outlives its parent, unless the group is killed.
 		cmd := exec.Command("/bin/sleep", "1000")
@@ -90,6 +92,7 @@ func (b *backend) Get(ctx context.Context, keys []store.Key) ([]store.Record, er
 	records := make([]store.Record, len(keys))
 	for i, key := range keys {
 		question := string(key.Path[0])
+		sdk.Logger().Info(question + " begins")
 		switch question {
 		case "environment":
 			records[i] = record(key, strings.Join(os.Environ(), "\n"))
