@@ -48,7 +48,7 @@ func openSink(path string, sweepAfter time.Duration, log *slog.Logger) (*sink, e
 	if err != nil {
 		return nil, err
 	}
-	staging, err := root.makeDurable(stagingName)
+	staging, err := root.make(stagingName)
 	if err != nil {
 		root.Close()
 		return nil, diskFault(err, "path: make "+stagingName)

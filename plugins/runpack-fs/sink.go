@@ -286,19 +286,19 @@ func (s *sink) publish(id string, x index) (string, error) {
 	}
 	uri := x.uri()
 	parentPath, name, _ := bundlePath(uri)
-	parent, err := s.root.walk(parentPath, dir.makeDurable)
+	parent, err := s.root.walk(parentPath, dir.make)
 	if err != nil {
 		return "", err
 	}
 	defer parent.Close()
 	err = s.staging.move(id, parent, name)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) {
-		return uri, s.adopt(parent, name, uri)
+		return uri, s.adopt(parentPath, parent, name, uri)
 	}
 	if err != nil {
 		return "", err
 	}
-	if err := parent.Sync(); err != nil {
+	if err := s.root.syncUp(parentPath); err != nil {
 		// Unanswered, so it must not stay visible.
 		return "", errors.Join(err, parent.move(name, s.staging, id))
 	}
@@ -307,7 +307,7 @@ func (s *sink) publish(id string, x index) (string, error) {
 
 // adopt answers with the bundle of the same content that is there already, when it is sound. Another process may have
 // renamed it a moment ago and not have synced the directory yet.
-func (s *sink) adopt(parent dir, name, uri string) error {
+func (s *sink) adopt(parentPath string, parent dir, name, uri string) error {
 	existing, err := parent.child(name)
 	if err != nil {
 		return err
@@ -316,7 +316,7 @@ func (s *sink) adopt(parent dir, name, uri string) error {
 	if _, err := readIndex(existing, uri); err != nil {
 		return err
 	}
-	return parent.Sync()
+	return s.root.syncUp(parentPath)
 }
 
 func writeIndex(d dir, x index) error {

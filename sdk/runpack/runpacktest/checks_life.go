@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 )
 
 func checkRestart(b *bench) {
@@ -68,6 +70,13 @@ func checkTwoProcesses(b *bench) {
 	other := b.target.open(b.T, b.dir)
 	w := sample(1, 2, "scenario", "run", "first")
 	uri := b.put(w)
+	if _, err := read(b.ctx, other.sink, uri, manifestPath); err != nil {
+		b.Errorf("the other process cannot read what the first has finished: %v", err)
+	}
+	seen := 0
+	if err := other.sink.List(b.ctx, 1, 2, func(runpack.Bundle) error { seen++; return nil }); err != nil || seen != 1 {
+		b.Errorf("the other process lists %d bundles, %v, want the one that the first has finished", seen, err)
+	}
 	second, err := export(b.ctx, other.sink, w)
 	if err != nil || second != uri {
 		b.Errorf("identical bytes in another process answered %q, %v, want %q", second, err, uri)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
@@ -79,14 +80,23 @@ func checkScopes(b *bench) {
 var errEnough = errors.New("enough")
 
 func checkListMany(b *bench) {
-	const many = 200
-	var want []string
-	for i := range many {
-		// Ids whose order as directory names is not the order of the URIs.
-		w := sample(1, uint64(1+i%3), []string{"a", "a-b", "a.b", "a/b", "a0"}[i%5], fmt.Sprint("run-", i), "many")
-		w.tags = map[string]string{"padding": strings.Repeat("p", 10_000)}
-		want = append(want, b.put(w))
+	const many, manyWriters = 200, 8
+	want := make([]string, many)
+	var wg sync.WaitGroup
+	for writer := range manyWriters {
+		wg.Go(func() {
+			for i := writer; i < many; i += manyWriters {
+				// Ids whose order as directory names is not the order of the URIs.
+				w := sample(1, uint64(1+i%3), []string{"a", "a-b", "a.b", "a/b", "a0"}[i%5], fmt.Sprint("run-", i), "many")
+				w.tags = map[string]string{"padding": strings.Repeat("p", 10_000)}
+				var err error
+				if want[i], err = export(b.ctx, b.sink, w); err != nil {
+					b.Errorf("export %d: %v", i, err)
+				}
+			}
+		})
 	}
+	wg.Wait()
 	b.wantListed(1, 0, want...)
 	slices.Sort(want)
 	var got []string

@@ -34,14 +34,19 @@ func checkBytes(b *bench) {
 		{"files/index.json", []byte("also")},
 		{"a/b/c/d/e/f", []byte("deep")},
 		{strings.Repeat("n", runpack.MaxComponent), []byte("widest")},
-		{strings.Repeat("d/", (runpack.MaxPath-2)/2) + "ff", []byte("longest")},
+		{strings.Repeat("d/", 100) + "f", []byte("deepest")},
+		{strings.Repeat(strings.Repeat("l", runpack.MaxComponent)+"/", 15) + strings.Repeat("l", runpack.MaxComponent-1) + "/l", []byte("longest")},
 	}
 	// Sizes around a chunk, where off-by-one errors live.
 	for _, size := range []int{1, runpack.MaxChunk - 1, runpack.MaxChunk, runpack.MaxChunk + 1, 3*runpack.MaxChunk + 7} {
 		w.files = append(w.files, file{fmt.Sprintf("size/%d", size), bytes.Repeat(every, size/len(every)+1)[:size]})
 	}
 	w.files = append(w.files, file{manifestPath, []byte("m")})
-	b.wantWhole(b.put(w), w)
+	uri, err := b.sink.Finish(b.ctx, b.begin(w, w.files...), manifestPath, sha256.Sum256(w.manifest().content))
+	if err != nil {
+		b.Fatalf("Finish: %v", err)
+	}
+	b.wantWhole(uri, w)
 }
 
 func checkFileCount(b *bench) {
