@@ -84,6 +84,14 @@ func Mismatch(v Value, expected string) error {
 // maxQuoted bounds the part of a string that an error repeats.
 const maxQuoted = 64
 
+// shorten keeps a client's megabyte of text out of answers and logs.
+func shorten(s string) string {
+	if len(s) > maxQuoted {
+		return strings.ToValidUTF8(s[:maxQuoted], "") + "…"
+	}
+	return s
+}
+
 func describe(v Value) string {
 	switch v.Kind() {
 	case Null:
@@ -95,11 +103,7 @@ func describe(v Value) string {
 	case Float:
 		return "floating point `" + string(AppendValue(nil, v, Declared)) + "`"
 	case String:
-		s := v.text
-		if len(s) > maxQuoted {
-			s = strings.ToValidUTF8(s[:maxQuoted], "") + "…"
-		}
-		return "string " + strconv.Quote(s)
+		return "string " + strconv.Quote(shorten(v.text))
 	case Array:
 		return "sequence"
 	default:
@@ -125,9 +129,8 @@ func codecOf(t reflect.Type) *codec {
 	if c, ok := codecs.Load(t); ok {
 		return c.(*codec)
 	}
-	// Types may refer to themselves: the codec is there before it is filled, and not shared until it is.
-	c := build(t)
-	actual, _ := codecs.LoadOrStore(t, c)
+	// Of two builds at the same time one is kept. A type that contains itself must be an Appender and a Decoder.
+	actual, _ := codecs.LoadOrStore(t, build(t))
 	return actual.(*codec)
 }
 
@@ -209,14 +212,11 @@ func enumCodec(t reflect.Type) *codec {
 
 // UnknownVariant is the error of a name outside of its set.
 func UnknownVariant(name string, names []string) error {
-	if len(name) > maxQuoted {
-		name = strings.ToValidUTF8(name[:maxQuoted], "") + "…"
-	}
 	list := "`" + strings.Join(names, "`, `") + "`"
 	if len(names) > 1 {
 		list = "one of " + list
 	}
-	return &DecodeError{Message: fmt.Sprintf("unknown variant `%s`, expected %s", name, list)}
+	return &DecodeError{Message: fmt.Sprintf("unknown variant `%s`, expected %s", shorten(name), list)}
 }
 
 var boolCodec = &codec{
@@ -361,7 +361,7 @@ func mapCodec(t reflect.Type) *codec {
 			for _, member := range v.Members() {
 				item := reflect.New(t.Elem()).Elem()
 				if err := elem.decode(member.Value, item); err != nil {
-					return within(member.Name, err)
+					return within(shorten(member.Name), err)
 				}
 				m.SetMapIndex(reflect.ValueOf(member.Name).Convert(t.Key()), item)
 			}

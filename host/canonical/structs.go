@@ -121,6 +121,9 @@ func (p *structPlan) decode(v Value, target reflect.Value) error {
 func (f *field) decode(object Value, target reflect.Value) error {
 	v, ok := object.Member(f.name)
 	switch {
+	case ok && v.IsNull() && f.presence == required && target.Kind() == reflect.Pointer:
+		// A hostile null would become a nil pointer, which nobody expects of a required member.
+		return within(f.name, Mismatch(v, "a value"))
 	case ok:
 	case f.presence == nullable, f.presence == omittable, f.presence == emptyable:
 		target.SetZero()
