@@ -80,13 +80,16 @@ func createFile(path string) error {
 		return refuseFile(path, err)
 	}
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return classify(context.Background(), err)
+		return refuseFile(path, err)
 	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return refuseFile(path, err)
 	}
-	return errors.Join(d.Sync(), d.Close())
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return refuseFile(path, err)
+	}
+	return nil
 }
 
 // refuseFile says why the file cannot be used.

@@ -434,3 +434,61 @@ func TestEndedContextsAndClosedStores(t *testing.T) {
 		}
 	}
 }
+
+// People look at a store with the sqlite3 program.
+func TestLiveViewIsReadable(t *testing.T) {
+	s := mustOpen(t, testOptions(t.TempDir()))
+	k := store.Key{Collection: "scenarios", Tenant: math.MaxUint64, Namespace: 10, Path: [][]byte{[]byte("deploy")}}
+	commit(t, s, put(k, `{"a":1}`, store.Any()), put(key("gone"), "x", store.Any()))
+	commit(t, s, store.Op{Kind: store.OpDelete, Key: key("gone")})
+	c, err := openConn(s.options.Path, "", readOnly, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	got, err := c.text(`SELECT group_concat(collection || ' ' || tenant || ' ' || namespace || ' ' || hex(path) || ' ' || body) FROM live`)
+	if want := `scenarios FFFFFFFFFFFFFFFF 000000000000000A 6465706C6F790001 {"a":1}`; err != nil || got != want {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+}
+
+// What is read back from the file may be anything.
+func FuzzDecodeOutcome(f *testing.F) {
+	f.Add(encodeOutcome(store.Outcome{Revision: 7, Versions: []uint64{7, 0, math.MaxUint64}}))
+	f.Add([]byte{0x80})
+	f.Add([]byte{1, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		o, err := decodeOutcome(b)
+		if err != nil {
+			if !fault.Is(err, fault.Corrupt) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		again, err := decodeOutcome(encodeOutcome(o))
+		if err != nil || fmt.Sprint(again) != fmt.Sprint(o) {
+			t.Errorf("%+v became %+v, %v", o, again, err)
+		}
+	})
+}
+
+func TestConfig(t *testing.T) {
+	open := Plugin("1.0.0", "").OpenStore
+	path := filepath.Join(t.TempDir(), "dg.db")
+	body := func(busy, lifetime string) []byte {
+		return fmt.Appendf(nil, `{"path":%q,"busy_timeout":%q,"commit_id_lifetime":%q}`, path, busy, lifetime)
+	}
+	for _, bad := range [][2]string{{"soon", "24h"}, {"5s", "a day"}, {"5s", "23h59m"}} {
+		if _, err := open(t.Context(), body(bad[0], bad[1])); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), ": ") {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
+	s, err := open(t.Context(), body("5s", "48h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if d, err := s.Describe(t.Context()); err != nil || d.CommitIDLifetime != 48*time.Hour || !d.Changes {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
