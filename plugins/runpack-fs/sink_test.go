@@ -56,7 +56,7 @@ var someKey = runpack.Key{Tenant: 1, Namespace: 2, Scenario: "scenario", Run: "r
 
 const manifest = "manifest.json"
 
-// put exports a bundle of two files and answers its URI and directory.
+// put exports a bundle of three files and answers its URI and directory.
 func put(t *testing.T, s *sink, root, content string) (uri, dir string) {
 	t.Helper()
 	id := begin(t, s, content)
@@ -73,8 +73,12 @@ func begin(t *testing.T, s *sink, content string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"steps/1.json", manifest} {
-		if _, err := s.Write(t.Context(), id, path, strings.NewReader(content)); err != nil {
+	for _, path := range []string{"steps/1.json", "empty", manifest} {
+		text := content
+		if path == "empty" {
+			text = ""
+		}
+		if _, err := s.Write(t.Context(), id, path, strings.NewReader(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -168,6 +172,7 @@ func TestDamage(t *testing.T) {
 		{"a symlink out of the root", replace("files/steps/1.json", symlinkTo("/secret")), true},
 		{"a symlink to another file of the bundle", replace("files/steps/1.json", symlinkTo("../manifest.json")), true},
 		{"a FIFO in place of a file", replace("files/steps/1.json", fifo), true},
+		{"a FIFO in place of an empty file", replace("files/empty", fifo), true},
 		{"a directory in place of a file", replace("files/steps/1.json", func(p, _ string) error { return os.Mkdir(p, 0o700) }), true},
 		{"a symlink as a directory of files", replace("files/steps", symlinkTo("/")), true},
 		{"a flipped bit in the index", flip(indexName), false},
@@ -178,19 +183,28 @@ func TestDamage(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, root, outside := newSink(t)
-			sound, _ := put(t, s, root, "another content")
+			var sound []string
+			for _, content := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+				uri, _ := put(t, s, root, content)
+				sound = append(sound, uri)
+			}
 			uri, dir := put(t, s, root, "some content")
 			if err := c.damage(dir, outside); err != nil {
 				t.Fatal(err)
 			}
 			got, err := read(s, uri, "steps/1.json")
+			if err == nil {
+				_, err = read(s, uri, "empty")
+			}
 			wantReason(t, err, "read", fault.Corrupt)
 			if strings.Contains(got, "secret") {
 				t.Errorf("the read answered the bytes of another file")
 			}
 			uris, err := list(s)
-			if !slices.Contains(uris, sound) {
-				t.Errorf("the damage of one bundle hides another: %q", uris)
+			for _, other := range sound {
+				if !slices.Contains(uris, other) {
+					t.Errorf("the damage of one bundle hides another, %s", other)
+				}
 			}
 			if c.listed && err != nil {
 				t.Errorf("List: %v", err)
@@ -218,10 +232,12 @@ func TestSymlinkedDirectories(t *testing.T) {
 				if inside {
 					target = filepath.Join(root, "moved")
 				}
-				if err := errors.Join(os.Rename(at, target), os.Symlink(target, at)); err != nil {
+				// Relative, as one that names the root from the file system's top is refused for that alone.
+				link, err := filepath.Rel(filepath.Dir(at), target)
+				if err = errors.Join(err, os.Rename(at, target), os.Symlink(link, at)); err != nil {
 					t.Fatal(err)
 				}
-				_, err := read(s, uri, manifest)
+				_, err = read(s, uri, manifest)
 				wantReason(t, err, "Open through a symlink", fault.Corrupt)
 				if err := s.Delete(t.Context(), uri); err == nil {
 					t.Errorf("Delete followed a symlink")
