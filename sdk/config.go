@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
@@ -54,6 +55,7 @@ func (s ConfigSchema) apply(path string, config json.RawMessage) (json.RawMessag
 }
 
 func invalidAt(path, format string, args ...any) error {
+	path = strings.TrimSuffix(path, ".")
 	if path == "" {
 		path = "body"
 	}

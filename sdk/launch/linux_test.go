@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/decision-gate-host/decision-gate-host/sdk/handshake"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
 )
 
@@ -85,6 +87,43 @@ func TestNoOrphan(t *testing.T) {
 			waitFor(t, func() bool { return gone(pid) })
 		})
 	}
+}
+
+// Where there is no Pdeathsig the control descriptor alone must do: the process is started here without the former.
+func TestEndOfControlEndsTheProcess(t *testing.T) {
+	control, hosts, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program)
+	cmd.ExtraFiles = []*os.File{control}
+	cmd.Env = []string{
+		handshake.CookieKey + "=" + handshake.CookieValue, handshake.ControlEnv + "=3",
+		handshake.SocketDirEnv + "=" + t.TempDir(),
+		handshake.ClientCertEnv + "=" + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: forged(t)[0].Certificate[0]})),
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	control.Close()
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || !strings.HasPrefix(line, "1|1|unix|") {
+		t.Errorf("the plugin said %q, %v", line, err)
+	}
+	// A terminal's interrupt is for the host, which ends its plugins in order.
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if gone(cmd.Process.Pid) {
+		t.Error("the plugin ended by an interrupt")
+	}
+	hosts.Close()
+	waitFor(t, func() bool { return gone(cmd.Process.Pid) })
+	_ = cmd.Wait()
 }
 
 // gone says whether a process has ended, if only as a zombie that its new parent has not reaped.
