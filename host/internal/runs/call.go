@@ -103,7 +103,7 @@ func (r *Runs) trigger(ctx context.Context, ref Ref, call gate.TriggerCall, gath
 	}
 	if asked := scenario.Ask(&run.Head, &call.Event, earlier != nil, r.settings); len(asked) > 0 &&
 		(gathered.answers == nil || gathered.stage != run.Head.CurrentStageID || gathered.entered != run.Head.StageEnteredAt) {
-		*gathered = evidenceFor{run.Head.CurrentStageID, run.Head.StageEnteredAt, r.evidence.Gather(ctx, asked, run.Head.Context(&call.Event))}
+		*gathered = evidenceFor{run.Head.CurrentStageID, run.Head.StageEnteredAt, r.evidence.Gather(ctx, asked, run.Head.Context(&call.Event), evidenceTimeout)}
 		if err := ctx.Err(); err != nil {
 			// The client has gone: what was not answered in time must not be decided as missing.
 			return Decision{}, err

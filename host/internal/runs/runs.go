@@ -19,11 +19,15 @@ import (
 
 // Evidence asks providers.
 type Evidence interface {
-	// Gather asks all conditions at once; a provider that hangs or fails costs its own conditions only.
-	Gather(ctx context.Context, conditions []gate.ConditionSpec, ec gate.EvidenceContext) map[gate.ConditionID]gate.Answer
+	// Gather asks all conditions at once, each within timeout; a provider that hangs or fails costs its own conditions only.
+	Gather(ctx context.Context, conditions []gate.ConditionSpec, ec gate.EvidenceContext, timeout time.Duration) map[gate.ConditionID]gate.Answer
 	// Missing says which providers of a scenario cannot be asked, nil when all can.
 	Missing(spec *gate.ScenarioSpec) *gate.ProviderMissing
 }
+
+// evidenceTimeout is the time that one condition may take: more than a provider's own timeouts, which say better what
+// happened, and little enough that the client is still there.
+const evidenceTimeout = 10 * time.Second
 
 // Runs carries calls on runs. It is safe for concurrent use.
 type Runs struct {

@@ -1,0 +1,153 @@
+// Package host is Decision Gate Host for those who embed it: Open starts the plugins that a configuration declares and
+// returns a Host whose Handler answers clients; Close ends it.
+//
+//	cfg, err := config.Load("decision-gate.hcl")
+//	...
+//	h, err := host.Open(ctx, host.Config{Settings: cfg})
+//	...
+//	defer h.Close()
+//	http.ListenAndServe("127.0.0.1:8080", h.Handler())
+//
+// The program decision-gate is such an embedder and nothing more. The package links no database, cloud or identity
+// provider: those are plugins, or Go values that an embedder passes.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+
+	"github.com/decision-gate-host/decision-gate-host/host/config"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/catalog"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/mcp"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
+	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
+	"github.com/decision-gate-host/decision-gate-host/sdk/store"
+)
+
+// Config is what a host is opened with.
+type Config struct {
+	// Settings are those of the configuration file: config.Load reads one, config.Default begins one in Go.
+	Settings *config.Config
+	// Lock pins the plugins; nil when there is no lock file.
+	Lock *config.Lock
+	// Store and Runpack, when set, are used instead of the plugins of their kind. The caller closes them.
+	Store   store.Store
+	Runpack runpack.Sink
+	// Logger takes the log of the host and of its plugins; nil is slog.Default.
+	Logger *slog.Logger
+}
+
+// Host is a running host. It is safe for concurrent use.
+type Host struct {
+	catalog *catalog.Catalog
+	server  *mcp.Server
+	drain   config.Server
+}
+
+// Open starts the plugins and returns once every one of them is ready, or an error that names the plugin that is not.
+func Open(ctx context.Context, cfg Config) (*Host, error) {
+	if cfg.Settings == nil {
+		return nil, errors.New("host.Config.Settings is nil: begin with config.Load or config.Default")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	h := &Host{drain: cfg.Settings.Server}
+	plugins, err := catalog.Open(ctx, catalog.Options{
+		Plugins:   pluginsOf(cfg),
+		PluginDir: cfg.Settings.PluginDir,
+		Lock:      cfg.Lock,
+		Logger:    cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.catalog = plugins
+	if h.server, err = newServer(cfg, plugins); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// pluginsOf are the plugins that no Go value stands in for.
+func pluginsOf(cfg Config) []*config.Plugin {
+	var plugins []*config.Plugin
+	for _, p := range cfg.Settings.Plugins {
+		if p.Kind == "store" && cfg.Store != nil || p.Kind == "runpack" && cfg.Runpack != nil {
+			continue
+		}
+		plugins = append(plugins, p)
+	}
+	return plugins
+}
+
+// newServer puts the layers on top of one another: store, registry and runs, surface.
+func newServer(cfg Config, plugins *catalog.Catalog) (*mcp.Server, error) {
+	backend, sink := cfg.Store, cfg.Runpack
+	if backend == nil {
+		backend = plugins.Store()
+	}
+	if sink == nil {
+		sink = plugins.Runpack()
+	}
+	if backend == nil {
+		return nil, errors.New(`no store: declare a plugin "store" block, or pass a Store to host.Open`)
+	}
+	providers, err := evidence.New(evidenceOptions(cfg.Settings))
+	if err != nil {
+		return nil, err
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("the name of this machine is not known: %w", err)
+	}
+	settings := gateSettings(cfg.Settings)
+	definitions := registry.New(backend)
+	return mcp.New(mcp.Config{
+		Runs:        runs.New(backend, definitions, providers, settings, name),
+		Registry:    definitions,
+		Evidence:    providers,
+		Settings:    settings,
+		Runpacks:    sink,
+		Logger:      cfg.Logger,
+		Ready:       plugins.Ready,
+		Namespace:   namespaceRule(cfg.Settings),
+		Schemas:     schemaLimits(cfg.Settings),
+		Disclosed:   disclosure(cfg.Settings),
+		RunpackDirs: cfg.Settings.Runpack.Dirs,
+		MaxArtifact: cfg.Settings.Runpack.MaxArtifactBytes,
+		MaxBody:     cfg.Settings.Server.MaxBodyBytes,
+		MaxInflight: int(cfg.Settings.Server.MaxInflight),
+	})
+}
+
+// Handler answers POST /rpc, /healthz and /readyz.
+func (h *Host) Handler() http.Handler { return h.server.Handler() }
+
+// ServeStdio answers Content-Length frames until in ends or the context does.
+func (h *Host) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
+	return h.server.ServeStdio(ctx, in, out)
+}
+
+// Ready reports whether every plugin is ready: what /readyz answers.
+func (h *Host) Ready() bool { return h.catalog.Ready() }
+
+// PluginStatus is the state of one plugin, without paths and settings.
+type PluginStatus = catalog.Status
+
+// Plugins is the state of every plugin.
+func (h *Host) Plugins() []PluginStatus { return h.catalog.Status() }
+
+// Close drains and ends the plugins, within the drain timeout of the settings. Serve no more requests before it.
+func (h *Host) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), max(h.drain.DrainTimeout, minClose))
+	defer cancel()
+	return h.catalog.Close(ctx)
+}

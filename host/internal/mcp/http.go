@@ -1,0 +1,141 @@
+package mcp
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Handler serves POST /rpc and the health routes (mcp contract §1.3).
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /rpc", s.rpc)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if s.Ready() {
+			writeHealth(w, http.StatusOK, "ready")
+		} else {
+			writeHealth(w, http.StatusServiceUnavailable, "not_ready")
+		}
+	})
+	return local(plain(mux))
+}
+
+func writeHealth(w http.ResponseWriter, status int, word string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, `{"status":"`+word+`"}`)
+}
+
+// plain keeps ServeMux from answering in its own words: what is not one of our routes has an empty body, and no path is
+// redirected to another.
+func plain(mux *http.ServeMux) http.Handler {
+	routes := map[string]string{"/rpc": "POST", "/healthz": "GET,HEAD", "/readyz": "GET,HEAD"}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		methods, known := routes[r.URL.EscapedPath()]
+		switch {
+		case !known:
+			w.WriteHeader(http.StatusNotFound)
+		case !strings.Contains(","+methods+",", ","+r.Method+","):
+			w.Header().Set("Allow", methods)
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		default:
+			mux.ServeHTTP(w, r)
+		}
+	})
+}
+
+// local refuses what a browser could be made to send to a host that trusts its own machine: a name that was rebound to
+// loopback (Host), and a page of another origin (Origin). A client that is no browser sends no Origin.
+func local(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !loopbackHost(r.Host) || !loopbackOrigin(r.Header.Values("Origin")) {
+			body, status := appendError(nil, nil, refuse(Unauthorized, "unauthorized"))
+			writeJSON(w, status, body)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func loopbackHost(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func loopbackOrigin(origins []string) bool {
+	for _, origin := range origins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || !loopbackHost(u.Host) {
+			return false
+		}
+	}
+	return true
+}
+
+// jsonContent reports whether the content type is JSON, or not given. A page can send text/plain across sites without being
+// asked for permission; it cannot send JSON.
+func jsonContent(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
+}
+
+func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
+	who := caller{transport: "http", serverID: s.correlation.next()}
+	w.Header().Set(serverCorrelationHeader, who.serverID)
+	if values := r.Header.Values(correlationHeader); len(values) > 0 {
+		id, label := checkCorrelationID(values[0])
+		if label != "" {
+			s.Logger.WarnContext(r.Context(), "correlation id refused", "server_correlation_id", who.serverID, "label", label)
+			write(w, failed(nil, refuse(InvalidCorrelationID, "invalid correlation id")))
+			return
+		}
+		who.correlationID = id
+		w.Header().Set(correlationHeader, id)
+	}
+	if !jsonContent(r.Header.Get("Content-Type")) {
+		body, _ := appendError(nil, nil, errInvalidRequest)
+		writeJSON(w, http.StatusUnsupportedMediaType, body)
+		return
+	}
+	// The slot is taken before the body is read, so that stalled bodies are counted too; the read deadline frees it.
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	default:
+		write(w, failed(nil, refuse(Overloaded, "server overloaded")))
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		write(w, failed(nil, refuse(TooLarge, "request body too large")))
+	case err != nil:
+		write(w, failed(nil, errInvalidRequest))
+	default:
+		write(w, s.serve(r.Context(), who, body))
+	}
+}
+
+func write(w http.ResponseWriter, a answer) { writeJSON(w, a.status, a.body) }
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}

@@ -1,0 +1,243 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/decision-gate-host/decision-gate-host/host/canonical"
+	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
+	"github.com/decision-gate-host/decision-gate-host/host/runpack"
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
+	sdkrunpack "github.com/decision-gate-host/decision-gate-host/sdk/runpack"
+)
+
+const defaultManifest = "manifest.json"
+
+type exportArguments struct {
+	ScenarioID          gate.ScenarioID  `member:"scenario_id"`
+	TenantID            gate.TenantID    `member:"tenant_id"`
+	NamespaceID         gate.NamespaceID `member:"namespace_id"`
+	RunID               gate.RunID       `member:"run_id"`
+	OutputDir           *string          `member:"output_dir" presence:"O"`
+	ManifestName        *string          `member:"manifest_name" presence:"O"`
+	GeneratedAt         gate.Timestamp   `member:"generated_at"`
+	IncludeVerification bool             `member:"include_verification"`
+}
+
+type exportResult struct {
+	Manifest   runpack.Manifest `member:"manifest"`
+	Report     *runpack.Report  `member:"report" presence:"O"`
+	StorageURI *string          `member:"storage_uri" presence:"OS"`
+}
+
+// runpackExport is mcp contract §4.14: to output_dir where one is given, else to the runpack plugin.
+func (s *Server) runpackExport(ctx context.Context, _ caller, a exportArguments) (exportResult, error) {
+	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
+		return exportResult{}, err
+	}
+	history, err := s.Runs.History(ctx, runs.Ref{Tenant: a.TenantID, Namespace: a.NamespaceID, Run: a.RunID, Scenario: a.ScenarioID})
+	if err != nil {
+		var refusal *gate.Error
+		if errors.As(err, &refusal) && refusal.Reason == gate.RunNotFound {
+			// Unlike every other tool (mcp contract §2.7).
+			return exportResult{}, refuse(NotFound, "run not found")
+		}
+		return exportResult{}, err
+	}
+	input := runpack.Input{
+		Spec:         *history.Scenario.Spec(),
+		SpecHash:     history.Head.SpecHash,
+		TenantID:     a.TenantID,
+		NamespaceID:  a.NamespaceID,
+		RunID:        a.RunID,
+		Steps:        history.Steps,
+		GeneratedAt:  a.GeneratedAt,
+		AnchorPolicy: s.Settings.Anchors,
+		Security:     &runpack.SecurityContext{NamespaceAuthority: "dg_registry"},
+		ManifestPath: defaultManifest,
+		Verify:       a.IncludeVerification,
+	}
+	if a.ManifestName != nil {
+		input.ManifestPath = *a.ManifestName
+	}
+	switch {
+	case a.OutputDir != nil:
+		return s.exportToDirectory(ctx, *a.OutputDir, input)
+	case s.Runpacks != nil:
+		return s.exportToPlugin(ctx, a, input)
+	default:
+		return exportResult{}, refuse(RunpackFailed, "output_dir is required when runpack storage is not configured")
+	}
+}
+
+func (s *Server) exportToDirectory(ctx context.Context, dir string, input runpack.Input) (exportResult, error) {
+	sink, err := runpack.CreateAllowed(s.RunpackDirs, dir)
+	if err != nil {
+		return exportResult{}, err
+	}
+	defer sink.Close()
+	built, err := s.build(ctx, input, sink)
+	if err != nil {
+		return exportResult{}, err
+	}
+	return exportResult{Manifest: built.Manifest, Report: built.Report}, nil
+}
+
+func (s *Server) build(ctx context.Context, input runpack.Input, sink runpack.Sink) (*runpack.Result, error) {
+	built, err := runpack.Build(ctx, input, sink)
+	if err == nil && len(built.Oversized) > 0 {
+		s.Logger.WarnContext(ctx, "runpack has files that other verifiers refuse as too large", "files", built.Oversized)
+	}
+	return built, err
+}
+
+// pluginBundle is an unfinished bundle in the runpack plugin.
+type pluginBundle struct {
+	sink sdkrunpack.Sink
+	id   string
+}
+
+// WriteFile adds a file.
+func (b pluginBundle) WriteFile(ctx context.Context, path string, content io.Reader) error {
+	_, err := b.sink.Write(ctx, b.id, path, content)
+	return err
+}
+
+func (s *Server) exportToPlugin(ctx context.Context, a exportArguments, input runpack.Input) (exportResult, error) {
+	id, err := s.Runpacks.Begin(ctx, sdkrunpack.Key{
+		Tenant: uint64(a.TenantID), Namespace: uint64(a.NamespaceID),
+		Scenario: string(a.ScenarioID), Run: string(a.RunID), SpecSHA256: input.SpecHash.Value,
+	}, nil)
+	if err != nil {
+		return exportResult{}, err
+	}
+	built, err := s.build(ctx, input, pluginBundle{s.Runpacks, id})
+	if err != nil {
+		// The plugin sweeps what cannot be aborted.
+		return exportResult{}, errors.Join(err, s.Runpacks.Abort(context.WithoutCancel(ctx), id))
+	}
+	uri, err := s.Runpacks.Finish(ctx, id, input.ManifestPath, built.ManifestSHA256)
+	if err != nil {
+		return exportResult{}, err
+	}
+	return exportResult{Manifest: built.Manifest, Report: built.Report, StorageURI: &uri}, nil
+}
+
+type verifyArguments struct {
+	RunpackDir   string `member:"runpack_dir"`
+	ManifestPath string `member:"manifest_path"`
+}
+
+type verifyResult struct {
+	Report runpack.Report `member:"report"`
+	Status runpack.Status `member:"status"`
+}
+
+// runpackVerify is mcp contract §4.15; runpack_dir is a directory, or a URI that runpack_export answered.
+func (s *Server) runpackVerify(ctx context.Context, _ caller, a verifyArguments) (verifyResult, error) {
+	reader, err := s.openBundle(ctx, a)
+	if err != nil {
+		return verifyResult{}, err
+	}
+	defer reader.Close()
+	report, err := runpack.Verify(ctx, reader, a.ManifestPath, runpack.Options{MaxArtifactBytes: uint64(s.MaxArtifact), Replay: true})
+	if err != nil {
+		return verifyResult{}, err
+	}
+	return verifyResult{*report, report.Verdict()}, nil
+}
+
+type bundleReader interface {
+	runpack.Reader
+	io.Closer
+}
+
+// openBundle opens a bundle of a tenant and namespace that the caller may use; others are not found.
+func (s *Server) openBundle(ctx context.Context, a verifyArguments) (bundleReader, error) {
+	if !strings.Contains(a.RunpackDir, "://") {
+		return runpack.OpenAllowed(s.RunpackDirs, a.RunpackDir)
+	}
+	if s.Runpacks == nil {
+		return nil, refuse(RunpackFailed, "there is no runpack plugin to read %q from", a.RunpackDir)
+	}
+	manifest, err := readManifest(ctx, s.Runpacks, a.RunpackDir, a.ManifestPath)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.allowNamespace(&manifest.TenantID, manifest.NamespaceID); err != nil {
+		return nil, err
+	}
+	return storedBundle{s.Runpacks, a.RunpackDir, manifest}, nil
+}
+
+// maxManifest is the size in bytes of the largest manifest of a stored bundle that is read to see whose it is.
+const maxManifest = 1 << 20
+
+func readManifest(ctx context.Context, sink sdkrunpack.Sink, uri, path string) (*runpack.Manifest, error) {
+	content, err := sink.Open(ctx, uri, path)
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	data, err := io.ReadAll(io.LimitReader(content, maxManifest))
+	if err != nil {
+		return nil, err
+	}
+	var manifest runpack.Manifest
+	v, err := canonical.Parse(data)
+	if err == nil {
+		err = canonical.Decode(v, &manifest)
+	}
+	if err != nil {
+		return nil, &runpack.ManifestError{Cause: err}
+	}
+	return &manifest, nil
+}
+
+// storedBundle reads a finished bundle of the runpack plugin.
+type storedBundle struct {
+	sink     sdkrunpack.Sink
+	uri      string
+	manifest *runpack.Manifest
+}
+
+// Open reads a file. What the backend says of a failure is not for the report, which a client reads.
+func (b storedBundle) Open(ctx context.Context, path string) (io.ReadCloser, int64, error) {
+	content, err := b.sink.Open(ctx, b.uri, path)
+	if err != nil {
+		return nil, 0, errors.New(faults[fault.ReasonOf(err)].Message)
+	}
+	return content, -1, nil
+}
+
+var errFound = errors.New("found")
+
+// List names the files of the bundle.
+func (b storedBundle) List(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		err := b.sink.List(ctx, uint64(b.manifest.TenantID), uint64(b.manifest.NamespaceID), func(bundle sdkrunpack.Bundle) error {
+			if bundle.URI != b.uri {
+				return nil
+			}
+			for _, file := range bundle.Files {
+				if !yield(file.Path, nil) {
+					break
+				}
+			}
+			return errFound
+		})
+		switch {
+		case err == nil:
+			yield("", errors.New("the bundle is not listed under its own tenant and namespace"))
+		case !errors.Is(err, errFound):
+			yield("", errors.New(faults[fault.ReasonOf(err)].Message))
+		}
+	}
+}
+
+// Close has nothing to release.
+func (storedBundle) Close() error { return nil }

@@ -1,0 +1,105 @@
+package mcp
+
+import (
+	"context"
+
+	"github.com/decision-gate-host/decision-gate-host/host/canonical"
+	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/schema"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
+)
+
+// Bounds of a page (mcp contract §4.17).
+const (
+	defaultPage = 50
+	maxPage     = 1000
+)
+
+type listArguments struct {
+	TenantID    gate.TenantID    `member:"tenant_id"`
+	NamespaceID gate.NamespaceID `member:"namespace_id"`
+	Cursor      *string          `member:"cursor" presence:"O"`
+	Limit       *uint64          `member:"limit" presence:"O"`
+}
+
+func (a *listArguments) limit() (int, error) {
+	switch {
+	case a.Limit == nil:
+		return defaultPage, nil
+	case *a.Limit < 1 || *a.Limit > maxPage:
+		return 0, refuse(InvalidParams, "limit must be between 1 and %d", maxPage)
+	default:
+		return int(*a.Limit), nil
+	}
+}
+
+type shapeRecord struct {
+	Record registry.DataShape `member:"record"`
+}
+
+// schemasRegister is mcp contract §4.17; the order of the checks is the contract's.
+func (s *Server) schemasRegister(ctx context.Context, _ caller, a shapeRecord) (shapeRecord, error) {
+	if err := s.allowNamespace(&a.Record.TenantID, a.Record.NamespaceID); err != nil {
+		return shapeRecord{}, err
+	}
+	if size := len(canonical.AppendValue(nil, a.Record.Schema, canonical.Declared)); size > s.Schemas.MaxBytes {
+		return shapeRecord{}, refuse(InvalidParams, "schema exceeds size limit: %d bytes (max %d)", size, s.Schemas.MaxBytes)
+	}
+	if _, err := schema.Compile(a.Record.Schema); err != nil {
+		return shapeRecord{}, refuse(InvalidParams, "invalid schema: %v", err)
+	}
+	return a, s.Registry.Register(ctx, a.Record, s.Schemas.MaxEntries)
+}
+
+type schemaArguments struct {
+	TenantID    gate.TenantID    `member:"tenant_id"`
+	NamespaceID gate.NamespaceID `member:"namespace_id"`
+	SchemaID    string           `member:"schema_id"`
+	Version     string           `member:"version"`
+}
+
+func (s *Server) schemasGet(ctx context.Context, _ caller, a schemaArguments) (shapeRecord, error) {
+	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
+		return shapeRecord{}, err
+	}
+	shape, err := s.Registry.Schema(ctx, a.TenantID, a.NamespaceID, registry.ShapeRef{SchemaID: a.SchemaID, Version: a.Version})
+	return shapeRecord{shape}, err
+}
+
+type schemasPage struct {
+	Items     []registry.DataShape `member:"items"`
+	NextToken *string              `member:"next_token" presence:"O"`
+}
+
+// schemasList answers a page; its token names the last item and is there as long as the page is not empty.
+func (s *Server) schemasList(ctx context.Context, _ caller, a listArguments) (schemasPage, error) {
+	limit, err := a.limit()
+	if err != nil {
+		return schemasPage{}, err
+	}
+	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
+		return schemasPage{}, err
+	}
+	var after *registry.ShapeRef
+	if a.Cursor != nil {
+		after = &registry.ShapeRef{}
+		v, err := canonical.Parse([]byte(*a.Cursor))
+		if err == nil {
+			err = canonical.Decode(v, after)
+		}
+		if err != nil {
+			return schemasPage{}, refuse(InvalidParams, "invalid cursor")
+		}
+	}
+	items, err := s.Registry.Schemas(ctx, a.TenantID, a.NamespaceID, after, limit)
+	if err != nil {
+		return schemasPage{}, err
+	}
+	page := schemasPage{Items: items}
+	if len(items) > 0 {
+		last := items[len(items)-1]
+		token := string(canonical.Append(nil, registry.ShapeRef{SchemaID: last.SchemaID, Version: last.Version}, canonical.Declared))
+		page.NextToken = &token
+	}
+	return page, nil
+}

@@ -1,0 +1,180 @@
+// Package mcp is the surface of the host: JSON-RPC over HTTP and over Content-Length framed standard input, with the tools
+// of Decision Gate (mcp contract §1, §2, §4). It turns what a client sends into calls of the layers below and their
+// answers, and their failures, into what clients of Decision Gate expect, byte for byte.
+//
+// It decides nothing about scenarios or runs.
+package mcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/host/canonical"
+	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
+	sdkrunpack "github.com/decision-gate-host/decision-gate-host/sdk/runpack"
+)
+
+// Config is what the surface stands on.
+type Config struct {
+	Runs      *runs.Runs
+	Registry  *registry.Registry
+	Evidence  *evidence.Registry
+	Settings  *gate.Settings
+	Runpacks  sdkrunpack.Sink // nil when there is no runpack plugin
+	Logger    *slog.Logger
+	Ready     func() bool
+	Namespace NamespaceRule
+	Schemas   SchemaLimits
+	// Disclosed says of a provider whether evidence_query returns its values.
+	Disclosed func(gate.ProviderID) bool
+	// RunpackDirs are the folders that runpack_export may write to and runpack_verify may read; none by default, because
+	// any other would let a caller write and read files of the host.
+	RunpackDirs []string
+	// MaxArtifact is the size in bytes of the largest artifact that is verified.
+	MaxArtifact int64
+	// MaxBody is the size in bytes of the largest request.
+	MaxBody int64
+	// MaxInflight is how many requests are served at a time; one more is refused.
+	MaxInflight int
+}
+
+// NamespaceRule says who may use the default namespace, 1 (mcp contract §3.9).
+type NamespaceRule struct {
+	AllowDefault   bool
+	DefaultTenants []gate.TenantID
+}
+
+// SchemaLimits bound the schema registry.
+type SchemaLimits struct {
+	MaxBytes   int
+	MaxEntries uint64
+}
+
+// Server answers requests. It is safe for concurrent use.
+type Server struct {
+	Config
+	tools       map[string]*tool
+	list        []byte // the answer to tools/list, which never changes
+	correlation *correlationIDs
+	slots       chan struct{}
+}
+
+// New makes a Server.
+func New(config Config) (*Server, error) {
+	s := &Server{
+		Config:      config,
+		correlation: newCorrelationIDs(),
+		slots:       make(chan struct{}, config.MaxInflight),
+	}
+	return s, s.describeTools()
+}
+
+// answer is what goes back to a client.
+type answer struct {
+	body   []byte
+	status int
+}
+
+func failed(id *canonical.Value, err *Error) answer {
+	body, status := appendError(nil, id, err)
+	return answer{body, status}
+}
+
+// caller says who calls and how.
+type caller struct {
+	transport string // "http" or "stdio"
+	// serverID names the call in the log; correlationID is the client's own name for it.
+	serverID, correlationID string
+}
+
+// serve answers one request.
+func (s *Server) serve(ctx context.Context, who caller, body []byte) answer {
+	began := time.Now()
+	req, hasID, err := parseRequest(body)
+	if err != nil {
+		s.logCall(ctx, who, "invalid", "", began, err)
+		if !hasID {
+			return failed(nil, err)
+		}
+		return failed(&req.id, err)
+	}
+	result, tool, err := s.dispatch(ctx, who, &req)
+	s.logCall(ctx, who, req.method, tool, began, err)
+	if err != nil {
+		return failed(&req.id, err)
+	}
+	return answer{appendResult(nil, req.id, result), 200}
+}
+
+func (s *Server) dispatch(ctx context.Context, who caller, req *request) (result []byte, name string, _ *Error) {
+	switch req.method {
+	case "tools/list":
+		return s.list, "", nil
+	case "tools/call":
+		var params struct {
+			Name      string          `member:"name"`
+			Arguments canonical.Value `member:"arguments"`
+		}
+		if err := canonical.Decode(req.params, &params); err != nil {
+			return nil, "", errToolParams
+		}
+		t, ok := s.tools[params.Name]
+		if !ok {
+			return nil, "", errUnknownTool
+		}
+		result, err := s.callTool(ctx, who, t, params.Arguments)
+		return result, t.name, err
+	default:
+		return nil, "", errUnknownMethod
+	}
+}
+
+// callTool runs a tool. A panic ends the call, not the host.
+func (s *Server) callTool(ctx context.Context, who caller, t *tool, arguments canonical.Value) (result []byte, failure *Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.Logger.ErrorContext(ctx, "tool panicked", "tool", t.name, "server_correlation_id", who.serverID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			result, failure = nil, refuse(Internal, "internal error")
+		}
+	}()
+	out, err := t.call(s, ctx, who, arguments)
+	if err != nil {
+		return nil, asError(err)
+	}
+	result = append(result, `{"content":[{"type":"json","json":`...)
+	result = canonical.Append(result, out, canonical.Declared)
+	return append(result, `}]}`...), nil
+}
+
+func (s *Server) logCall(ctx context.Context, who caller, method, tool string, began time.Time, err *Error) {
+	attrs := []slog.Attr{
+		slog.String("method", method),
+		slog.String("transport", who.transport),
+		slog.String("server_correlation_id", who.serverID),
+		slog.Duration("took", time.Since(began)),
+	}
+	if tool != "" {
+		attrs = append(attrs, slog.String("tool", tool))
+	}
+	if who.correlationID != "" {
+		attrs = append(attrs, slog.String("correlation_id", who.correlationID))
+	}
+	level := slog.LevelDebug
+	if err != nil {
+		attrs = append(attrs, slog.Int("code", int(err.Code)), slog.String("error", err.Message))
+		if err.Code == Internal {
+			level = slog.LevelError
+		}
+		if cause := errors.Unwrap(err); cause != nil {
+			attrs = append(attrs, slog.String("cause", cause.Error()))
+		}
+	}
+	s.Logger.LogAttrs(ctx, level, "request", attrs...)
+}

@@ -1,0 +1,80 @@
+package mcp
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf8"
+)
+
+// maxHeaderLine is the length in bytes of the longest header line of a frame; a peer that never ends one is cut off.
+const maxHeaderLine = 8 << 10
+
+// Errors that end a stdio server: after them the frames can no longer be told apart (mcp contract §1.5).
+var (
+	errNoLength      = errors.New("transport error: missing content length")
+	errBadLength     = errors.New("transport error: invalid content length")
+	errFrameTooLarge = errors.New("transport error: payload too large")
+	errReadFailed    = errors.New("transport error: stdio read failed")
+)
+
+// ServeStdio answers Content-Length frames one at a time, in order, until in ends, which is a clean exit, or the context does.
+func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
+	reader := bufio.NewReaderSize(in, maxHeaderLine)
+	for ctx.Err() == nil {
+		body, err := s.readFrame(reader)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		a := s.serve(ctx, caller{transport: "stdio", serverID: s.correlation.next()}, body)
+		if _, err := fmt.Fprintf(out, "Content-Length: %d\r\n\r\n%s", len(a.body), a.body); err != nil {
+			return fmt.Errorf("transport error: stdio write failed: %w", err)
+		}
+	}
+	return nil
+}
+
+// readFrame reads one frame; io.EOF means that the peer is gone between frames.
+func (s *Server) readFrame(reader *bufio.Reader) ([]byte, error) {
+	length := int64(-1)
+	for {
+		line, err := reader.ReadSlice('\n')
+		switch {
+		case err == io.EOF:
+			return nil, io.EOF
+		case err != nil || !utf8.Valid(line):
+			return nil, errReadFailed
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(bytes.TrimSpace(line)) == 0 {
+			break
+		}
+		value, found := bytes.CutPrefix(line, []byte("Content-Length:"))
+		if !found {
+			continue
+		}
+		n, err := strconv.ParseUint(string(bytes.TrimPrefix(bytes.TrimSpace(value), []byte("+"))), 10, 63)
+		if err != nil {
+			return nil, errBadLength
+		}
+		length = int64(n)
+	}
+	switch {
+	case length < 0:
+		return nil, errNoLength
+	case length > s.MaxBody:
+		return nil, errFrameTooLarge
+	}
+	body := make([]byte, length)
+	if _, err := io.ReadFull(reader, body); err != nil {
+		return nil, errReadFailed
+	}
+	return body, nil
+}

@@ -1,0 +1,92 @@
+package host
+
+import (
+	"math"
+	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/host/config"
+	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/mcp"
+)
+
+// minClose is the time that plugins have to end, whatever the drain timeout: they close their backends in it.
+const minClose = 5 * time.Second
+
+// policies are what each declared provider may set.
+func policies(c *config.Config) map[gate.ProviderID]config.EvidencePolicy {
+	declared := map[gate.ProviderID]config.EvidencePolicy{}
+	if e := c.Evidence.Time; e != nil {
+		declared["time"] = e.EvidencePolicy
+	}
+	if e := c.Evidence.Env; e != nil {
+		declared["env"] = e.EvidencePolicy
+	}
+	if e := c.Evidence.JSON; e != nil {
+		declared["json"] = e.EvidencePolicy
+	}
+	if e := c.Evidence.HTTP; e != nil {
+		declared["http"] = e.EvidencePolicy
+	}
+	return declared
+}
+
+func gateSettings(c *config.Config) *gate.Settings {
+	settings := &gate.Settings{MinLane: gate.TrustLane(c.Trust.MinLane), ProviderLanes: map[gate.ProviderID]gate.TrustLane{}}
+	for id, policy := range policies(c) {
+		if policy.MinLane != "" {
+			settings.ProviderLanes[id] = gate.TrustLane(policy.MinLane)
+		}
+	}
+	for _, a := range c.Anchors {
+		settings.Anchors.Providers = append(settings.Anchors.Providers, gate.ProviderAnchorPolicy{
+			ProviderID:  gate.ProviderID(a.Provider),
+			Requirement: gate.AnchorRequirement{AnchorType: a.Type, RequiredFields: a.RequiredFields},
+		})
+	}
+	return settings
+}
+
+// disclosure says whose values evidence_query returns (mcp contract §4.13).
+func disclosure(c *config.Config) func(gate.ProviderID) bool {
+	declared := policies(c)
+	return func(id gate.ProviderID) bool {
+		return c.Disclosure.RawValues && (!c.Disclosure.RequireProviderOptIn || declared[id].AllowRaw)
+	}
+}
+
+func namespaceRule(c *config.Config) mcp.NamespaceRule {
+	rule := mcp.NamespaceRule{AllowDefault: c.Namespace.AllowDefault}
+	for _, tenant := range c.Namespace.DefaultTenants {
+		rule.DefaultTenants = append(rule.DefaultTenants, gate.TenantID(tenant))
+	}
+	return rule
+}
+
+func schemaLimits(c *config.Config) mcp.SchemaLimits {
+	limits := mcp.SchemaLimits{MaxBytes: int(c.Schemas.MaxSchemaBytes), MaxEntries: uint64(c.Schemas.MaxEntries)}
+	if limits.MaxEntries == 0 {
+		limits.MaxEntries = math.MaxInt64
+	}
+	return limits
+}
+
+func evidenceOptions(c *config.Config) evidence.Options {
+	var o evidence.Options
+	if e := c.Evidence.Time; e != nil {
+		o.Time = &evidence.TimeOptions{AllowLogical: e.AllowLogical}
+	}
+	if e := c.Evidence.Env; e != nil {
+		o.Env = &evidence.EnvOptions{Allow: e.Allow, Deny: e.Deny, MaxValueBytes: int(e.MaxValueBytes), MaxKeyBytes: int(e.MaxKeyBytes), Values: e.Values}
+	}
+	if e := c.Evidence.JSON; e != nil {
+		o.JSON = &evidence.JSONOptions{Root: e.Root, RootID: e.RootID, MaxBytes: e.MaxBytes, AllowYAML: e.AllowYAML}
+	}
+	if e := c.Evidence.HTTP; e != nil {
+		o.HTTP = &evidence.HTTPOptions{
+			AllowHTTP: e.AllowHTTP, Timeout: e.Timeout, MaxResponseBytes: e.MaxResponseBytes, AllowedHosts: e.AllowedHosts,
+			UserAgent: e.UserAgent, AllowPrivate: e.AllowPrivate,
+		}
+	}
+	return o
+}
