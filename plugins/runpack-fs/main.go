@@ -9,6 +9,8 @@ package main
 
 import "github.com/decision-gate-host/decision-gate-host/sdk"
 
+var _ sdk.HealthChecker = (*sink)(nil)
+
 // version is set when a release is built.
 var version = "0.1.0-dev"
 

@@ -400,6 +400,20 @@ func TestPathsWithinABundle(t *testing.T) {
 	}
 }
 
+func TestHealth(t *testing.T) {
+	s, root, _ := newSink(t)
+	if err := s.Health(t.Context()); err != nil {
+		t.Errorf("Health: %v", err)
+	}
+	if left := tree(t, filepath.Join(root, stagingName)); len(left) != 1 {
+		t.Errorf("Health left %q", left)
+	}
+	if err := os.RemoveAll(root); err != nil {
+		t.Fatal(err)
+	}
+	wantReason(t, s.Health(t.Context()), "Health without the directory", fault.Unavailable)
+}
+
 // TestFullDisk writes to a device that has no space.
 func TestFullDisk(t *testing.T) {
 	f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
