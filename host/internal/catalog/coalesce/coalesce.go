@@ -24,8 +24,8 @@ type Caller[Req, Resp any] struct {
 	Limits Limits
 	// Cost is how much of the limits a request takes.
 	Cost func(Req) (items, bytes int)
-	// Call makes the call and answers one response for each request, in order. Its context is not that of any request:
-	// one caller who leaves must not fail the others. Call bounds its own time.
+	// Call makes the call and answers one response for each request, in order. Its context ends when every caller of the
+	// call has left, not before: one who leaves must not fail the others. Call bounds its own time.
 	Call func(ctx context.Context, requests []Req) ([]Resp, error)
 	// Alone says after an error whether each request should be tried in a call of its own, because only one of them may
 	// be at fault: one corrupt record must not fail whoever happened to read at the same time.
@@ -41,6 +41,14 @@ type request[Req, Resp any] struct {
 	resp Resp
 	err  error
 	done chan struct{} // closed when resp or err is set
+	call *call         // nil while the request waits
+}
+
+// call is a call under way: how many still wait for it, and what ends its context.
+type call struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	callers int
 }
 
 // Do sends a request and waits for its answer. When ctx ends first, Do returns its error; the request is not sent if it
@@ -75,8 +83,13 @@ func (c *Caller[Req, Resp]) join(r *request[Req, Resp]) {
 func (c *Caller[Req, Resp]) leave(r *request[Req, Resp]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i := slices.Index(c.waiting, r); i >= 0 {
+	if r.call == nil {
+		i := slices.Index(c.waiting, r)
 		c.waiting = slices.Delete(c.waiting, i, i+1)
+		return
+	}
+	if r.call.callers--; r.call.callers == 0 {
+		r.call.cancel()
 	}
 }
 
@@ -107,10 +120,16 @@ func (c *Caller[Req, Resp]) next() []*request[Req, Resp] {
 	// Delete clears the tail: the bodies of requests are not kept alive by the queue.
 	c.waiting = slices.Delete(c.waiting, 0, n)
 	c.calling = n > 0
+	joint := &call{callers: n}
+	joint.ctx, joint.cancel = context.WithCancel(context.Background())
+	for _, r := range batch {
+		r.call = joint
+	}
 	return batch
 }
 
 func (c *Caller[Req, Resp]) answer(batch []*request[Req, Resp]) {
+	defer batch[0].call.cancel()
 	err := c.try(batch)
 	if err != nil && len(batch) > 1 && c.Alone(err) {
 		for _, r := range batch {
@@ -136,7 +155,7 @@ func (c *Caller[Req, Resp]) try(batch []*request[Req, Resp]) (err error) {
 	for i, r := range batch {
 		requests[i] = r.req
 	}
-	responses, err := c.Call(context.Background(), requests)
+	responses, err := c.Call(batch[0].call.ctx, requests)
 	if err != nil {
 		return err
 	}

@@ -130,6 +130,30 @@ func TestLeaving(t *testing.T) {
 	})
 }
 
+// TestAllLeft gives a call up once nobody waits for it, so that those who come later need not either.
+func TestAllLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := (&fake{}).caller()
+		c.Call = func(ctx context.Context, batch []string) ([]string, error) {
+			if batch[0] == "later" {
+				return batch, nil
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		leaving, leave := context.WithCancel(t.Context())
+		results := inFlight(c, leaving, "gone")
+		results = append(results, inFlight(c, t.Context(), "later")...)
+		leave()
+		if got := <-results[0]; got != "error: context canceled" {
+			t.Errorf("who left got %q", got)
+		}
+		if got := <-results[1]; got != "later" {
+			t.Errorf("who came later got %q", got)
+		}
+	})
+}
+
 func TestErrors(t *testing.T) {
 	for _, test := range []struct{ err, want string }{
 		{"only c", "[a b error: bad c d]"},

@@ -1,0 +1,110 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
+	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
+	"github.com/decision-gate-host/decision-gate-host/sdk/store"
+)
+
+// session is one life of a plugin's process, configured and connected.
+type session struct {
+	process *launch.Process
+	life    pb.PluginClient
+	store   store.Store
+	sink    runpack.Sink
+}
+
+// launch starts the process and reads its manifest. Errors begin with the plugin's name; on one nothing is left running.
+func (p *program) launch(ctx context.Context, logger *slog.Logger) (*launch.Process, *manifest, error) {
+	process, err := launch.Start(ctx, launch.Spec{
+		Name: processName(p.plugin), Path: p.path, Args: p.plugin.Command[1:], SHA256: p.pin,
+		Env: p.env, Dir: p.plugin.Dir, Logger: logger, StartTimeout: p.plugin.StartTimeout,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := p.manifest(ctx, process)
+	if err != nil {
+		process.Kill(0)
+		return nil, nil, pluginError(p.plugin, err)
+	}
+	return process, m, nil
+}
+
+func (p *program) manifest(ctx context.Context, process *launch.Process) (*manifest, error) {
+	ctx, cancel := context.WithTimeout(ctx, manifestDeadline)
+	defer cancel()
+	wire, err := pb.NewPluginClient(process.Conn()).Manifest(ctx, &pb.ManifestRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("it does not answer for its manifest: %w", fault.FromStatus(err))
+	}
+	return checkManifest(p.plugin, p.locked, wire)
+}
+
+// start launches and configures a process. The settings are evaluated against the manifest of this very process, so that
+// a mistake is found with its line also without a lock file.
+func (p *program) start(ctx context.Context, logger *slog.Logger) (*session, *manifest, error) {
+	process, m, err := p.launch(ctx, logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	life := pb.NewPluginClient(process.Conn())
+	if err := p.configure(ctx, life, m); err != nil {
+		process.Kill(0)
+		return nil, nil, pluginError(p.plugin, err)
+	}
+	return &session{process, life, store.NewClient(process.Conn()), runpack.NewClient(process.Conn())}, m, nil
+}
+
+func (p *program) configure(ctx context.Context, life pb.PluginClient, m *manifest) error {
+	settings, err := p.plugin.ConfigJSON(&m.schema)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, configureDeadline)
+	defer cancel()
+	if _, err := life.Configure(ctx, &pb.ConfigureRequest{ConfigJson: settings}); err != nil {
+		return fmt.Errorf("it refuses its settings: %w", fault.FromStatus(err))
+	}
+	return nil
+}
+
+// health is what a health check found.
+type health struct {
+	answered, live, ready bool
+	reason                string
+}
+
+func (s *session) health(ctx context.Context, pace pace) health {
+	ctx, cancel := context.WithTimeout(ctx, pace.health)
+	defer cancel()
+	resp, err := s.life.Health(ctx, &pb.HealthRequest{})
+	if err != nil {
+		return health{reason: "the health check was not answered"}
+	}
+	return health{answered: true, live: resp.GetLive(), ready: resp.GetReady(), reason: plain(resp.GetReason())}
+}
+
+// maxReason is the length in bytes of the longest reason that is shown.
+const maxReason = 300
+
+// plain makes a plugin's text fit for a status page and a terminal.
+func plain(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || (r >= 0x7f && r < 0xa0) {
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
+	}
+	return text
+}

@@ -1,0 +1,207 @@
+package catalog
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/decision-gate-host/decision-gate-host/host/config"
+)
+
+// program is a plugin that may be started: found, safe to execute, pinned, its settings checked as far as the lock file
+// knows them.
+type program struct {
+	plugin *config.Plugin
+	locked *config.Locked // nil without a lock file entry
+	path   string
+	pin    []byte // empty without a pin
+	env    []string
+}
+
+func resolve(p *config.Plugin, dir string, options Options) (*program, error) {
+	out := &program{plugin: p, locked: options.Lock.Find(p.Kind, p.Name), env: environment(p.Env)}
+	if err := out.checkLock(); err != nil {
+		return nil, err
+	}
+	var err error
+	if out.path, err = find(p, dir); err != nil {
+		return nil, err
+	}
+	if err := safeToExecute(out.path); err != nil {
+		return nil, err
+	}
+	if out.pin, err = pinOf(p, out.locked); err != nil {
+		return nil, err
+	}
+	if len(out.pin) == 0 && options.RequirePins {
+		return nil, errors.New(`it has no pin, which is allowed only while every listener is loopback: run "decision-gate plugin pin", or set sha256`)
+	}
+	return out, out.checkFiles()
+}
+
+// environment is the values of the names that a configuration allows; the plugin gets nothing else of the host's.
+func environment(names []string) []string {
+	var out []string
+	for _, name := range names {
+		if value, ok := os.LookupEnv(name); ok {
+			out = append(out, name+"="+value)
+		}
+	}
+	return out
+}
+
+const pinAgain = `if that is what you want, run "decision-gate plugin pin"`
+
+// checkLock compares the configuration with what was pinned, and the settings with the pinned manifest: so they are
+// refused with file and line before anything is started.
+func (p *program) checkLock() error {
+	if p.locked == nil {
+		return nil
+	}
+	if !slices.Equal(p.locked.Command, p.plugin.Command) {
+		return fmt.Errorf("its command is %q, but %s was written for %q; %s", []string(p.plugin.Command), config.LockFile, []string(p.locked.Command), pinAgain)
+	}
+	_, err := p.plugin.ConfigJSON(p.locked.ConfigSchema())
+	return err
+}
+
+// find is the path of a plugin's program. A bare name is looked up in one folder and not in the search path, in which
+// another program of that name could come first; only the interpreter of a command with arguments is.
+func find(p *config.Plugin, dir string) (string, error) {
+	if len(p.Command) == 0 || p.Command[0] == "" {
+		return "", errors.New("it has no command")
+	}
+	name := p.Command[0]
+	if strings.ContainsRune(name, filepath.Separator) {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(p.Dir, name)
+		}
+		return executable(name)
+	}
+	path, err := executable(filepath.Join(dir, name))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return path, err
+	}
+	if len(p.Command) == 1 {
+		return "", fmt.Errorf("there is no command %q: looked in plugin_dir, which is %s", name, dir)
+	}
+	path, err = exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("there is no command %q: looked in plugin_dir, which is %s, and in the folders of PATH", name, dir)
+	}
+	return executable(path)
+}
+
+// executable is the file behind a path, symbolic links followed: what is checked is what is run.
+func executable(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	if real, err = filepath.Abs(real); err != nil {
+		return "", err
+	}
+	info, err := os.Stat(real)
+	switch {
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s is not a file", path)
+	case info.Mode().Perm()&0o111 == 0:
+		return "", fmt.Errorf("%s is not executable: chmod +x %s", path, path)
+	}
+	return real, nil
+}
+
+// safeToExecute refuses a program that other users of the machine can replace: whoever can write a plugin becomes the
+// host's user at its next start (as in CVE-2025-6000).
+func safeToExecute(path string) error {
+	for _, name := range []string{path, filepath.Dir(path)} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o022 != 0 {
+			return fmt.Errorf("%s can be written by other users, who could replace the plugin: chmod go-w %s", name, name)
+		}
+	}
+	return nil
+}
+
+// pinOf is the sum that the program must have. Two that differ are refused: one of them is out of date, and nobody but
+// the operator knows which.
+func pinOf(p *config.Plugin, locked *config.Locked) ([]byte, error) {
+	sum := p.SHA256
+	if locked != nil {
+		if sum != "" && sum != locked.SHA256 {
+			return nil, fmt.Errorf("sha256 in the configuration is %s, in %s it is %s; remove the wrong one", sum, config.LockFile, locked.SHA256)
+		}
+		sum = locked.SHA256
+	}
+	pin, err := hex.DecodeString(sum)
+	if err != nil || (len(pin) != 0 && len(pin) != sha256.Size) {
+		return nil, errors.New("its sha256 is no SHA-256 in hexadecimal")
+	}
+	return pin, nil
+}
+
+// checkFiles compares the arguments that name files with the lock file. It is weaker than the program's own pin, which is
+// checked on the bytes that are executed: an interpreter opens its script again.
+func (p *program) checkFiles() error {
+	files, err := script(p.plugin)
+	if err != nil || p.locked == nil {
+		return err
+	}
+	for name, want := range p.locked.Files {
+		if have := files[name]; have != want {
+			return fmt.Errorf("the SHA-256 of %s is %s, %s says %s; %s", name, cmp.Or(have, "unknown, there is no such file"), config.LockFile, want, pinAgain)
+		}
+	}
+	for name := range files {
+		if _, pinned := p.locked.Files[name]; !pinned && len(p.pin) > 0 {
+			return fmt.Errorf("the argument %s is a file that %s does not name; %s", name, config.LockFile, pinAgain)
+		}
+	}
+	return nil
+}
+
+// script is the sum of the first argument that names a file, which for an interpreter is the script; empty when none does.
+func script(p *config.Plugin) (map[string]string, error) {
+	for _, name := range p.Command[min(1, len(p.Command)):] {
+		path := name
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(p.Dir, path)
+		}
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if err := safeToExecute(path); err != nil {
+			return nil, err
+		}
+		sum, err := fileSum(path)
+		return map[string]string{name: sum}, err
+	}
+	return nil, nil
+}
+
+func fileSum(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}

@@ -1,0 +1,341 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
+	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+)
+
+// State is where a plugin is in its life.
+type State string
+
+// The states.
+const (
+	// Starting: there is no process yet, or it is being replaced; calls wait.
+	Starting State = "starting"
+	// Ready: calls are expected to succeed.
+	Ready State = "ready"
+	// Degraded: the process lives but says that it cannot work, a call found something wrong, or it has died so often
+	// that calls no longer wait for it.
+	Degraded State = "degraded"
+	// Stopped: the catalog was closed.
+	Stopped State = "stopped"
+)
+
+// Status is the state of one plugin, for an operator. It holds neither paths nor settings.
+type Status struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	// Plugin and Version are from the manifest.
+	Plugin  string `json:"plugin,omitempty"`
+	Version string `json:"version,omitempty"`
+	State   State  `json:"state"`
+	// Reason says why the plugin is not ready.
+	Reason string `json:"reason,omitempty"`
+	// PID is 0 while there is no process.
+	PID int `json:"pid,omitempty"`
+	// Restarts counts the processes after the first.
+	Restarts int `json:"restarts"`
+}
+
+// supervisor keeps one plugin alive.
+type supervisor struct {
+	program *program
+	logger  *slog.Logger
+	pace    pace
+
+	run    context.Context // ends when the catalog closes
+	stop   context.CancelFunc
+	done   chan struct{} // closed when watching has ended
+	opened bool          // written by open, before anything else runs
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced whenever what follows changes
+	session  *session      // nil while there is no configured process
+	manifest *manifest
+	health   health
+	away     string // why there is no process
+	spent    bool   // the budget of quick restarts is spent: calls do not wait
+	fault    fault.Reason
+	faultEnd time.Time
+	restarts int
+	stopped  bool
+}
+
+func newSupervisor(p *program, options Options) *supervisor {
+	s := &supervisor{
+		program: p, pace: options.pace, changed: make(chan struct{}), done: make(chan struct{}), away: "it is being started",
+		logger: options.Logger,
+	}
+	s.run, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+func (s *supervisor) log(level slog.Level, message string, args ...any) {
+	s.logger.With("plugin", processName(s.program.plugin)).Log(context.Background(), level, message, args...)
+}
+
+// open makes the first start, whose errors are the operator's to see at once, and begins to watch.
+func (s *supervisor) open(ctx context.Context) error {
+	session, m, err := s.program.start(ctx, s.logger)
+	if err != nil {
+		return err
+	}
+	s.opened = true
+	s.publish(ctx, session, m)
+	go s.watch(session)
+	return nil
+}
+
+// publish lets calls through to a new session.
+func (s *supervisor) publish(ctx context.Context, session *session, m *manifest) {
+	found := session.health(ctx, s.pace)
+	s.update(func() {
+		s.session, s.manifest, s.health, s.away, s.spent = session, m, found, "", false
+	})
+	s.log(slog.LevelInfo, "plugin is running", "name", m.name, "version", m.version, "pid", session.process.PID(), "ready", found.ready, "reason", found.reason)
+}
+
+// update changes the state under the lock and wakes those who wait for a change.
+func (s *supervisor) update(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// watch replaces the process whenever it is lost, until the catalog closes.
+func (s *supervisor) watch(session *session) {
+	defer close(s.done)
+	var budget budget
+	for {
+		why := s.lost(session)
+		if why == "" {
+			return
+		}
+		s.update(func() { s.session, s.away = nil, why })
+		session.process.Kill(0)
+		s.log(slog.LevelError, "plugin is lost", "reason", why, "exit", session.process.ExitReason(), "last_log", session.process.LastLog())
+		if session = s.revive(&budget); session == nil {
+			return
+		}
+	}
+}
+
+// lost waits until a session's process has ended or is no use, and says why; empty when the catalog closes.
+func (s *supervisor) lost(session *session) string {
+	timer := time.NewTimer(s.program.plugin.HealthInterval)
+	defer timer.Stop()
+	missed := 0
+	for {
+		select {
+		case <-s.run.Done():
+			return ""
+		case <-session.process.Exited():
+			return "the process ended: " + session.process.ExitReason()
+		case <-timer.C:
+		}
+		found := session.health(s.run, s.pace)
+		pause := s.program.plugin.HealthInterval
+		switch {
+		case s.run.Err() != nil:
+			return ""
+		case found.answered && !found.live:
+			return "it asked to be restarted: " + cmp.Or(found.reason, "no reason given")
+		case found.answered:
+			missed = 0
+		default:
+			// Asked again at once: a plugin that hangs holds calls until it is killed.
+			if missed++; missed >= maxMissedHealth {
+				return fmt.Sprintf("it left %d health checks unanswered", missed)
+			}
+			pause = 0
+		}
+		s.found(found)
+		timer.Reset(pause)
+	}
+}
+
+// found keeps a health check's result, and logs it when it is news.
+func (s *supervisor) found(found health) {
+	before := s.status().State
+	s.update(func() { s.health = found })
+	if now := s.status(); now.State != before {
+		level := slog.LevelInfo
+		if now.State == Degraded {
+			level = slog.LevelWarn
+		}
+		s.log(level, "plugin is "+string(now.State), "reason", now.Reason)
+	}
+}
+
+// revive starts a new process, as often as it takes: at first quickly, with doubling pauses, and then slowly. Nil when
+// the catalog closes.
+func (s *supervisor) revive(budget *budget) *session {
+	for {
+		pause, quick := budget.next(time.Now(), s.pace)
+		if !quick {
+			s.log(slog.LevelError, "plugin was restarted too often", "restarts", maxRestarts, "window", restartWindow, "next_try", pause)
+		}
+		s.update(func() { s.spent = !quick })
+		if !sleep(s.run, pause) {
+			return nil
+		}
+		session, m, err := s.program.start(s.run, s.logger)
+		if err == nil {
+			s.update(func() { s.restarts++ })
+			s.publish(s.run, session, m)
+			return session
+		}
+		if s.run.Err() != nil {
+			return nil
+		}
+		s.log(slog.LevelError, "plugin could not be restarted", "error", err.Error())
+		s.update(func() { s.away = startFailure(err) })
+	}
+}
+
+// startFailure is what went wrong at a start in words that hold no path and no log line: those are in the log.
+func startFailure(err error) string {
+	for _, known := range []error{launch.ErrPin, launch.ErrExited, launch.ErrHandshake, launch.ErrTimeout} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "it could not be started, see the log"
+}
+
+// budget counts quick restarts.
+type budget struct {
+	times []time.Time
+}
+
+// next is the pause before the next start, and whether it is a quick one.
+func (b *budget) next(now time.Time, pace pace) (pause time.Duration, quick bool) {
+	for len(b.times) > 0 && now.Sub(b.times[0]) > restartWindow {
+		b.times = b.times[1:]
+	}
+	if len(b.times) >= maxRestarts {
+		return jitter(pace.slowRestart), false
+	}
+	pause = pace.restart << len(b.times)
+	b.times = append(b.times, now)
+	return jitter(pause), true
+}
+
+// sleep pauses, and says whether the context is still alive.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *supervisor) status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := Status{Kind: s.program.plugin.Kind, Name: s.program.plugin.Name, Restarts: s.restarts}
+	if s.manifest != nil {
+		out.Plugin, out.Version = s.manifest.name, s.manifest.version
+	}
+	if s.session != nil {
+		out.PID = s.session.process.PID()
+	}
+	out.State, out.Reason = s.state()
+	return out
+}
+
+// faultReasons is what a call's error says of the plugin as a whole.
+var faultReasons = map[fault.Reason]string{
+	fault.Denied:  "the backend refuses the plugin's credentials",
+	fault.Full:    "the backend has no space left",
+	fault.Corrupt: "stored bytes are not what was written",
+}
+
+// state is called with the lock held.
+func (s *supervisor) state() (State, string) {
+	switch {
+	case s.stopped:
+		return Stopped, "the host is stopping"
+	case s.session == nil && s.spent:
+		return Degraded, "restarted too often: " + s.away
+	case s.session == nil:
+		return Starting, s.away
+	case s.faulty(time.Now()):
+		return Degraded, faultReasons[s.fault]
+	case !s.health.ready:
+		return Degraded, cmp.Or(s.health.reason, "it is not ready and gives no reason")
+	default:
+		return Ready, ""
+	}
+}
+
+// faulty says whether what a call found still counts. Corrupt bytes do until the host is restarted: a process cannot heal
+// them, and somebody must look.
+func (s *supervisor) faulty(now time.Time) bool {
+	return s.fault == fault.Corrupt || (s.fault != "" && now.Before(s.faultEnd))
+}
+
+// report keeps what a call's error says of the plugin as a whole.
+func (s *supervisor) report(err error) {
+	reason := fault.ReasonOf(err)
+	if _, counts := faultReasons[reason]; !counts {
+		return
+	}
+	s.mu.Lock()
+	news := !s.faulty(time.Now())
+	if s.fault != fault.Corrupt {
+		s.fault, s.faultEnd = reason, time.Now().Add(s.pace.hold)
+	}
+	s.mu.Unlock()
+	if news || reason == fault.Corrupt {
+		s.log(slog.LevelError, "ALARM: "+faultReasons[reason], "reason", reason, "error", err.Error())
+	}
+}
+
+// close refuses new calls, lets those in flight end, and ends the process.
+func (s *supervisor) close(ctx context.Context) error {
+	s.update(func() { s.stopped = true })
+	s.stop()
+	if !s.opened {
+		return nil
+	}
+	<-s.done
+	s.mu.Lock()
+	session := s.session
+	s.mu.Unlock()
+	if session == nil {
+		return nil
+	}
+	err := session.drain(ctx)
+	session.process.Kill(s.pace.shutdown)
+	s.update(func() { s.session = nil })
+	return err
+}
+
+// drain waits for the calls in flight.
+func (s *session) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainDeadline)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	_, err := s.life.Drain(ctx, &pb.DrainRequest{Deadline: durationpb.New(time.Until(deadline))})
+	if err != nil {
+		return fmt.Errorf("it did not drain: %w", fault.FromStatus(err))
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+// Command plugin is every plugin of the catalog's tests: its first argument says how it behaves.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/sdk"
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
+	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
+	"github.com/decision-gate-host/decision-gate-host/sdk/store"
+)
+
+func main() {
+	switch mode := os.Args[1]; mode {
+	case "garbage":
+		fmt.Println("hello world")
+		time.Sleep(time.Hour)
+	case "exit":
+		fmt.Fprintln(os.Stderr, "no such licence")
+		os.Exit(3)
+	case "hang":
+		time.Sleep(time.Hour)
+	case "runpack":
+		sdk.Serve(sdk.Plugin{Name: "runpack-test", Version: "1.0.0", OpenRunpack: func(context.Context, json.RawMessage) (runpack.Sink, error) {
+			return sink{}, nil
+		}})
+	case "once":
+		// Starts only while there is no file of this name, which it makes.
+		if f, err := os.OpenFile(os.Args[2], os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+			fmt.Fprintln(os.Stderr, "started before")
+			os.Exit(4)
+		} else {
+			f.Close()
+		}
+		serveStore()
+	default:
+		serveStore()
+	}
+}
+
+func serveStore() {
+	sdk.Serve(sdk.Plugin{
+		Name: "store-test", Version: "1.2.3", Capabilities: []string{"memory"},
+		Config: sdk.ConfigSchema{Attributes: []sdk.Attribute{
+			{Name: "path", Type: sdk.String, Help: "File that keeps the commits."},
+			{Name: "unready", Type: sdk.String, Help: "File whose text says why the store is not ready."},
+			{Name: "size", Type: sdk.Integer, Minimum: "1", Maximum: "9"},
+			{Name: "password", Type: sdk.String, Secret: true},
+		}},
+		OpenStore: open,
+	})
+}
+
+func open(_ context.Context, config json.RawMessage) (store.Store, error) {
+	s := &memory{records: map[string]store.Record{}, done: map[[16]byte]store.Outcome{}}
+	if err := json.Unmarshal(config, &s.settings); err != nil {
+		return nil, err
+	}
+	if s.settings.Password == "wrong" {
+		return nil, fault.New(fault.Invalid, "config password: the backend refuses it")
+	}
+	sdk.Logger().Warn("opened", "secret_seen", os.Getenv("CATALOG_TEST_SECRET"), "allowed", os.Getenv("CATALOG_TEST_ALLOWED"))
+	return s, s.load()
+}
+
+// Health is what the file "unready" says.
+func (m *memory) Health(context.Context) error {
+	text, err := os.ReadFile(m.settings.Unready)
+	if errors.Is(err, os.ErrNotExist) || m.settings.Unready == "" {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "%s", text)
+}
+
+// act does what the last segment of a key asks for.
+func act(ctx context.Context, key store.Key) error {
+	switch string(key.Path[len(key.Path)-1]) {
+	case "crash":
+		go func() { panic("the store is broken") }()
+		<-ctx.Done()
+	case "hang":
+		<-ctx.Done()
+		return ctx.Err()
+	case "corrupt":
+		return fault.New(fault.Corrupt, "bytes have changed")
+	case "denied":
+		return fault.New(fault.Denied, "the password has expired")
+	case "busy":
+		return fault.New(fault.Unavailable, "try again")
+	case "exit":
+		slog.Error("leaving")
+		os.Exit(5)
+	}
+	return nil
+}
+
+type sink struct{ runpack.Sink }
+
+func (sink) Open(_ context.Context, uri, path string) (io.ReadCloser, error) {
+	if uri == "corrupt" {
+		return nil, fault.New(fault.Corrupt, "bytes have changed")
+	}
+	return io.NopCloser(os.NewFile(0, path)), nil
+}
+
+func (sink) Begin(context.Context, runpack.Key, map[string]string) (string, error) { return "id", nil }
+func (sink) List(_ context.Context, tenant, _ uint64, yield func(runpack.Bundle) error) error {
+	for i := range 3 {
+		if err := yield(runpack.Bundle{URI: fmt.Sprintf("test:%d", i), Key: runpack.Key{Tenant: tenant}, ManifestPath: "manifest.json"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+func (sink) Close() error { return nil }
