@@ -138,6 +138,9 @@ func build(t reflect.Type) *codec {
 	switch {
 	case t == valueType:
 		return valueCodec
+	case t.Kind() == reflect.Pointer:
+		// Before the rest: a pointer has the methods of what it points to, and may be nil.
+		return pointerCodec(t)
 	case t.Implements(appendType) && reflect.PointerTo(t).Implements(decoderType):
 		return selfCodec
 	case t.Implements(enumType):
@@ -157,8 +160,6 @@ func build(t reflect.Type) *codec {
 			return nonZeroCodec
 		}
 		return uintCodec
-	case reflect.Pointer:
-		return pointerCodec(t)
 	case reflect.Slice:
 		return sliceCodec(t)
 	case reflect.Map:

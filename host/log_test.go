@@ -1,0 +1,18 @@
+package host_test
+
+import (
+	"io"
+	"sync"
+)
+
+// lockedWriter makes a writer safe for the many goroutines that log.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
