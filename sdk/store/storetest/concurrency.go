@@ -30,15 +30,25 @@ var singleProcessChecks = []check{
 	{"processes-second-refused", "a store for one process refuses a second one on the same data, and the first goes on", processesSecondRefused},
 }
 
+// maxConflicts is over the number of writes that any check makes to one record: each conflict means that another writer
+// succeeded, unless the store answers reads that are out of date.
+const maxConflicts = 1000
+
 // increment replaces the number in a record by the next one, n times, over whatever others do to it.
 func (c *trial) increment(s store.Store, k store.Key, n int) error {
 	for range n {
-		for {
+		for conflicts := 0; ; conflicts++ {
+			if conflicts == maxConflicts {
+				return fmt.Errorf("%d conflicts in a row: Get does not answer what Commit compares with", conflicts)
+			}
 			got, err := c.read(s, k)
 			if err != nil {
 				return err
 			}
 			var number uint64
+			if got[0].Version > 0 && len(got[0].Body) != 8 {
+				return fmt.Errorf("want 8 bytes, got %s", describeRecord(got[0]))
+			}
 			if got[0].Version > 0 {
 				number = binary.BigEndian.Uint64(got[0].Body)
 			}

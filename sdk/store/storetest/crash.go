@@ -13,6 +13,10 @@ var crashChecks = []check{
 	{"crash-recovery", "after SIGKILL in the middle of writing every answered commit is there once, every other one completely or not at all, and a retry with its id does nothing twice", crashRecovery},
 }
 
+// crashRequests is the number of requests that a writer makes in one life of the store: more than a real one answers before
+// it is killed, and few enough to check them all after every crash.
+const crashRequests = 40
+
 // crashOps is the number of records in each commit that a crash may hit: enough for a torn one to show.
 const crashOps = 8
 
@@ -36,7 +40,7 @@ func (w *crashWriter) commitNext() store.Commit {
 }
 
 func (w *crashWriter) write(c *trial, s store.Store, first func()) {
-	for {
+	for range crashRequests {
 		w.pending = []store.Commit{w.commitNext(), w.commitNext()}
 		outcomes, err := c.attempt(s, w.pending...)
 		if err != nil {
@@ -89,17 +93,19 @@ func crashRecovery(c *trial) {
 // check asserts what the store has of a writer's commits, and then retries the unanswered ones.
 func (w *crashWriter) check(c *trial, s store.Store) {
 	c.Helper()
-	for i, commit := range w.answered {
-		if w.outcomes[i].Refusal != nil {
-			c.Fatalf("commit %d of %s: %s", i, w.name, describeOutcome(w.outcomes[i]))
+	missing, first := w.missing(c, s, w.answered)
+	for i, outcome := range w.outcomes {
+		if outcome.Refusal != nil {
+			c.Fatalf("commit %d of %s: %s", i, w.name, describeOutcome(outcome))
 		}
-		if missing, at := w.present(c, s, commit, w.outcomes[i].Versions); missing != 0 {
-			c.Fatalf("commit %d of %s was answered before the crash; %d of its %d records are missing or differ, the first is record %d", i, w.name, missing, crashOps, at)
+		if missing[i] != 0 {
+			c.Fatalf("commit %d of %s was answered before the crash; %d of its %d records are missing or differ, the first is record %d", i, w.name, missing[i], crashOps, first[i])
 		}
 	}
-	for _, commit := range w.pending {
-		if missing, _ := w.present(c, s, commit, nil); missing != 0 && missing != crashOps {
-			c.Fatalf("a commit of %s that was not answered before the crash left %d of its %d records", w.name, crashOps-missing, crashOps)
+	missing, _ = w.missing(c, s, w.pending)
+	for _, n := range missing {
+		if n != 0 && n != crashOps {
+			c.Fatalf("a commit of %s that was not answered before the crash left %d of its %d records", w.name, crashOps-n, crashOps)
 		}
 	}
 	if len(w.pending) > 0 {
@@ -112,18 +118,22 @@ func (w *crashWriter) check(c *trial, s store.Store) {
 	c.counts(fmt.Sprintf("commits of %s, each answered or retried with its id", w.name), s, key("count", w.name), uint64(len(w.answered)))
 }
 
-// present answers how many records of a commit are missing or differ, and the first of them.
-func (w *crashWriter) present(c *trial, s store.Store, commit store.Commit, versions []uint64) (missing, first int) {
+// missing answers for each commit how many of its records are missing or differ, and the first of them.
+func (w *crashWriter) missing(c *trial, s store.Store, commits []store.Commit) (missing, first []int) {
 	c.Helper()
-	first = -1
+	missing, first = make([]int, len(commits)), make([]int, len(commits))
 	var keys []store.Key
-	for _, op := range commit.Ops[:crashOps] {
-		keys = append(keys, op.Key)
+	for _, commit := range commits {
+		for _, op := range commit.Ops[:crashOps] {
+			keys = append(keys, op.Key)
+		}
 	}
-	for i, got := range c.getAll(s, keys...) {
-		if got.Version == 0 || string(got.Body) != string(commit.Ops[i].Body) || versions != nil && got.Version != versions[i] {
-			if missing++; first < 0 {
-				first = i
+	for n, got := range c.getAll(s, keys...) {
+		i, at := n/crashOps, n%crashOps
+		wrongVersion := i < len(w.outcomes) && commits[i].ID == w.answered[i].ID && w.outcomes[i].Refusal == nil && got.Version != w.outcomes[i].Versions[at]
+		if got.Version == 0 || string(got.Body) != string(commits[i].Ops[at].Body) || wrongVersion {
+			if missing[i]++; missing[i] == 1 {
+				first[i] = at
 			}
 		}
 	}

@@ -33,7 +33,7 @@ func limitBody(c *trial) {
 	}
 	for _, got := range c.getAll(p, key("over"), key("beside")) {
 		if got.Version != 0 {
-			c.Errorf("a commit refused as TOO_LARGE left %s", describeRecord(got)[:60])
+			c.Errorf("a commit refused as TOO_LARGE left %s", describeRecord(got))
 		}
 	}
 }

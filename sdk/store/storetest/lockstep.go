@@ -17,7 +17,8 @@ var modelChecks = []check{
 // lockstep drives a store and the model with the same calls. Their versions differ, so each is told its own.
 type lockstep struct {
 	*trial
-	p     *process
+	// p outlives the sequence, whether it fails or not.
+	p     **process
 	model *model.Store
 	// tenant is fresh for each sequence: the records of earlier ones do not meet it.
 	tenant uint64
@@ -45,11 +46,10 @@ func modelLockstep(c *trial) {
 		inner := *c
 		inner.reporter = sequence{TB: t, outer: c.reporter}
 		tenant++
-		l := &lockstep{trial: &inner, p: p, model: model.New().Open(), tenant: tenant, versions: map[string][]versionPair{}}
+		l := &lockstep{trial: &inner, p: &p, model: model.New().Open(), tenant: tenant, versions: map[string][]versionPair{}}
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
 			l.step(t)
 		}
-		p = l.p
 	})
 }
 
@@ -66,8 +66,8 @@ func (l *lockstep) key(t *rapid.T) store.Key {
 
 func (l *lockstep) step(t *rapid.T) {
 	if rapid.IntRange(0, 150).Draw(t, "restart") == 0 {
-		l.p.kill()
-		l.p = l.open()
+		(*l.p).kill()
+		*l.p = l.open()
 	}
 	var real, plain []store.Commit
 	for range rapid.IntRange(1, 3).Draw(t, "commits") {
@@ -75,7 +75,7 @@ func (l *lockstep) step(t *rapid.T) {
 		l.sent = append(l.sent, pair)
 		real, plain = append(real, pair[0]), append(plain, pair[1])
 	}
-	got := l.try(l.p, real...)
+	got := l.try(*l.p, real...)
 	want, err := l.model.Commit(l.ctx, plain)
 	if err != nil {
 		t.Fatalf("the model does not take the commits: %v", err)
@@ -206,7 +206,7 @@ func (l *lockstep) compareScan(t *rapid.T) {
 	}); err != nil {
 		t.Fatalf("the model does not scan: %v", err)
 	}
-	got := l.scan(l.p, scan)
+	got := l.scan(*l.p, scan)
 	if len(got) != len(want) {
 		t.Fatalf("Scan %+v: %d records, the model answers %d", scan, len(got), len(want))
 	}
@@ -215,7 +215,7 @@ func (l *lockstep) compareScan(t *rapid.T) {
 			t.Fatalf("Scan %+v: record %d is %s, the model answers %s", scan, i, describeRecord(got[i]), describeRecord(want[i]))
 		}
 		l.sameVersion("Scan", want[i].Key, got[i].Version, want[i].Version)
-		single := l.get(l.p, want[i].Key)
+		single := l.get(*l.p, want[i].Key)
 		l.same("Get after Scan", []store.Record{single}, []store.Record{got[i]})
 	}
 }

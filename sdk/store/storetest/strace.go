@@ -39,7 +39,7 @@ func straceCommand(trace string, inject []string) ([]string, error) {
 	if err != nil {
 		return nil, errors.New("durability is proved by a trace of system calls, and strace is not installed: install it (Debian, Ubuntu: apt-get install strace) on Linux and run the test again")
 	}
-	command := []string{program, "-f", "--seccomp-bpf", "-ttt", "-T", "-y", "-xx", "-s", strconv.Itoa(traceBytes), "-o", trace, "-e", "trace=" + tracedCalls}
+	command := []string{program, "-f", "--seccomp-bpf", "-ttt", "-T", "-y", "-xx", "-a", "1", "-s", strconv.Itoa(traceBytes), "-o", trace, "-e", "trace=" + tracedCalls}
 	for _, rule := range inject {
 		command = append(command, "-e", "inject="+syncCalls+":"+rule)
 	}
@@ -150,15 +150,11 @@ func (t *tracer) line(line string) {
 
 // call reads the arguments, result and duration of a call.
 func (t *tracer) call(name, args string, begin float64) {
-	at := strings.LastIndex(args, ") ")
+	at := strings.LastIndex(args, ") = ")
 	if at < 0 {
 		return
 	}
-	_, result, ok := strings.Cut(args[at:], "= ")
-	if !ok {
-		return
-	}
-	args = args[:at]
+	args, result := args[:at], args[at+len(") = "):]
 	e := event{begin: begin, end: begin + duration(result), failed: strings.HasPrefix(result, "-") || strings.HasPrefix(result, "?")}
 	descriptor, path := fileOf(args)
 	switch name {

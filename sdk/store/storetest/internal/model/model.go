@@ -251,7 +251,7 @@ func evaluateOp(op store.Op, current store.Record) ([]byte, *store.Refusal) {
 	// As unsigned numbers, because the magnitude of MinInt64 is no int64.
 	down := uint64(-(op.Delta + 1)) + 1
 	switch {
-	case op.Delta < 0 && down > value, op.Delta >= 0 && (value > op.Max || uint64(op.Delta) > op.Max-value):
+	case op.Delta < 0 && down > value, op.Delta > 0 && (value > op.Max || uint64(op.Delta) > op.Max-value):
 		return nil, refuse(store.Limit, current.Version, "")
 	}
 	return binary.BigEndian.AppendUint64(nil, value+uint64(op.Delta)), nil
