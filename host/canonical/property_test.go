@@ -141,6 +141,9 @@ func TestEqual(t *testing.T) {
 		if canonical.Equal(a, b) != canonical.Equal(b, a) {
 			t.Fatal("not symmetric")
 		}
+		if canonical.Equal(a, b) != (canonical.Identity(a) == canonical.Identity(b)) || canonical.Identity(a) != canonical.Identity(reversed(a)) {
+			t.Fatal("identity is not equality")
+		}
 		if canonical.Equal(a, b) && string(canonical.AppendValue(nil, a, canonical.Canonical)) != string(canonical.AppendValue(nil, b, canonical.Canonical)) {
 			t.Fatal("equal values have different hashes")
 		}
@@ -161,7 +164,8 @@ func TestEqualTable(t *testing.T) {
 		{many(20, 0), many(20, 7), true}, {many(20, 0), many(21, 0), false}, {many(20, 0), strings.Replace(many(20, 0), ":13", ":13.0", 1), false},
 		{many(20, 0), strings.Replace(many(20, 0), "k13", "x13", 1), false},
 	} {
-		if canonical.Equal(mustParse(t, c.a), mustParse(t, c.b)) != c.equal {
+		a, b := mustParse(t, c.a), mustParse(t, c.b)
+		if canonical.Equal(a, b) != c.equal || (canonical.Identity(a) == canonical.Identity(b)) != c.equal {
 			t.Errorf("%s and %s: want equal %t", c.a, c.b, c.equal)
 		}
 	}
