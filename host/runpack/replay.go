@@ -147,7 +147,8 @@ func (r *replay) tick(head gate.Head, s *step) Findings {
 	at.Check, at.Message = CheckReplay, "whether the stage was overdue is not in the bundle: the run was started without a record"
 	r.report.Unreplayable.add(at)
 
-	head.StageEnteredAt = now
+	edge, possible := before(now, stage.Timeout.TimeoutMS)
+	head.StageEnteredAt = after(edge, possible)
 	inTime := r.trigger(head, s)
 	if len(inTime.Findings) == 0 {
 		if r.live == nil || later(now, *r.live) {
@@ -155,10 +156,10 @@ func (r *replay) tick(head gate.Head, s *step) Findings {
 		}
 		return inTime
 	}
-	var possible bool
-	if head.StageEnteredAt, possible = before(now, stage.Timeout.TimeoutMS); !possible || r.live != nil && !later(now, *r.live) {
+	if !possible || r.live != nil && !later(now, *r.live) {
 		return inTime
 	}
+	head.StageEnteredAt = edge
 	overdue := r.trigger(head, s)
 	if len(overdue.Findings) > 0 && len(s.evals) > 0 {
 		return inTime
@@ -171,20 +172,34 @@ func later(a, b gate.Timestamp) bool {
 	return a.Kind == b.Kind && (a.Millis > b.Millis || a.Tick > b.Tick)
 }
 
-// before is the time that lies ms milliseconds, or ticks, before another.
-func before(t gate.Timestamp, ms uint64) (gate.Timestamp, bool) {
+// before is the latest time of entry for which a stage is overdue at a time. When there is none, it is the earliest of all.
+func before(t gate.Timestamp, timeout uint64) (edge gate.Timestamp, possible bool) {
 	switch {
-	case t.Kind == gate.Logical && t.Tick < ms:
+	case t.Kind == gate.Logical && t.Tick < timeout:
+		t.Tick = 0
 		return t, false
 	case t.Kind == gate.Logical:
-		t.Tick -= ms
+		t.Tick -= timeout
 		return t, true
-	case ms > math.MaxInt64 || t.Millis < math.MinInt64+int64(ms):
+	case timeout > math.MaxInt64 || t.Millis < math.MinInt64+int64(timeout):
+		t.Millis = math.MinInt64
 		return t, false
 	default:
-		t.Millis -= int64(ms)
+		t.Millis -= int64(timeout)
 		return t, true
 	}
+}
+
+// after is the earliest time of entry for which the stage is not overdue yet.
+func after(edge gate.Timestamp, overdue bool) gate.Timestamp {
+	switch {
+	case !overdue:
+	case edge.Kind == gate.Logical && edge.Tick < math.MaxUint64:
+		edge.Tick++
+	case edge.Kind == gate.UnixMillis && edge.Millis < math.MaxInt64:
+		edge.Millis++
+	}
+	return edge
 }
 
 // answers are what the providers must have answered for the evidence to be recorded as it is.
