@@ -45,3 +45,49 @@ tidy: ## Bring every go.mod and go.sum up to date
 generate: .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc ## Regenerate code from the protocol buffers
 	.bin/buf lint
 	.bin/buf generate
+
+.PHONY: check-generated
+check-generated: ## Regenerate in a copy and fail when that changes anything
+	@rm -rf tmp/generated && mkdir -p tmp/generated && cp -r buf.yaml buf.gen.yaml sdk tmp/generated/
+	@mkdir -p tmp/generated/.bin
+	@$(MAKE) --no-print-directory .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc
+	@cp .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc tmp/generated/.bin/
+	@cd tmp/generated && .bin/buf lint && .bin/buf generate
+	@diff -r sdk/proto tmp/generated/sdk/proto || { echo 'generated code is stale: run "make generate" and commit the result'; exit 1; }
+	@rm -rf tmp/generated
+	@echo 'generated code is up to date'
+
+.PHONY: lint
+lint: .bin/staticcheck ## Check format, vet, staticcheck, module files and that everything cross-compiles
+	@unformatted=$$(gofmt -l $(MODULES)); [ -z "$$unformatted" ] || { echo "not formatted: $$unformatted"; exit 1; }
+	go vet work
+	.bin/staticcheck $(MODULES:%=./%/...)
+	@for target in linux/arm64 darwin/arm64 darwin/amd64; do echo "cross-compile for $$target"; \
+	  CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -o /dev/null ./host/cmd/decision-gate || exit 1; \
+	  for p in $(PLUGINS); do CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -o /dev/null ./plugins/$$p || exit 1; done; done
+
+# What the tests need beside Go: a C compiler for the race detector, strace to see what a plugin syncs.
+.PHONY: setup
+setup: ## Install what the tests need from Debian, when it is missing
+	@missing=''; command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; command -v strace >/dev/null || missing="$$missing strace"; \
+	command -v git >/dev/null || missing="$$missing git"; \
+	[ -z "$$missing" ] || { echo "installing$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing; }
+
+.PHONY: test
+test: setup check-generated lint ## Run every test, with the race detector
+	go test -race -timeout 15m work
+
+.PHONY: test-full
+test-full: test ## Run the long forms as well: fuzzing for a minute a target
+	@for pkg in $$(grep -rlE '^func Fuzz' --include='*_test.go' $(MODULES) | xargs -n1 dirname | sort -u); do \
+	  for target in $$(grep -hoE '^func (Fuzz[A-Za-z0-9_]+)' $$pkg/*_test.go | cut -d' ' -f2); do \
+	    echo "fuzz $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime 60s ./$$pkg || exit 1; done; done
+
+.PHONY: bench
+bench: ## Measure: calls through host and plugins, commits of the store, the engine alone
+	go test -run '^$$' -bench . -benchmem ./host ./host/gate ./plugins/store-sqlite/internal/sqlite
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin tmp .bin
