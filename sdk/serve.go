@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strconv"
 
 	"github.com/hashicorp/go-hclog"
@@ -38,6 +39,9 @@ func serve(p Plugin) int {
 	if err := dieWithHost(); err != nil {
 		return refuse("%v", err)
 	}
+	// A terminal's interrupt reaches the host too, which ends its plugins in order. go-plugin ignores it only some time
+	// after it has said that it is ready.
+	signal.Ignore(os.Interrupt)
 	slog.SetDefault(Logger().With("@module", p.Name))
 
 	adapter := &adapter{life: &life{plugin: p, gate: newGate()}}

@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -87,7 +86,7 @@ func start(ctx context.Context, spec Spec) (_ *Process, err error) {
 			p.Kill(0)
 		}
 	}()
-	if p.dir, err = socketDir(); err != nil {
+	if p.dir, err = newSocketDir(); err != nil {
 		return nil, err
 	}
 	if err := p.run(spec, keys.clientPEM); err != nil {
@@ -105,22 +104,6 @@ func start(ctx context.Context, spec Spec) (_ *Process, err error) {
 	}
 	go p.followStdio()
 	return p, nil
-}
-
-// maxSocketDir leaves room for go-plugin's file name below the 107 bytes that Linux allows for a socket's path.
-const maxSocketDir = 70
-
-// socketDir makes a directory that only this user can enter. MkdirTemp gives it mode 0700.
-func socketDir() (string, error) {
-	parent := os.TempDir()
-	if len(parent) > maxSocketDir {
-		parent = "/tmp"
-	}
-	dir, err := os.MkdirTemp(parent, "dg-")
-	if err != nil {
-		return "", fmt.Errorf("make a directory for the socket: %w", err)
-	}
-	return filepath.Abs(dir)
 }
 
 // run starts the process.
@@ -154,7 +137,7 @@ func (p *Process) run(spec Spec, clientPEM []byte) error {
 		Env: append(append([]string{}, spec.Env...),
 			handshake.CookieKey+"="+handshake.CookieValue,
 			fmt.Sprintf("%s=%d", handshake.VersionsEnv, handshake.Version),
-			handshake.SocketDirEnv+"="+p.dir,
+			handshake.SocketDirEnv+"="+p.dir.path,
 			handshake.ClientCertEnv+"="+string(clientPEM),
 			handshake.ControlEnv+"=3",
 			handshake.LogLevelEnv+"="+lowestLevel(spec.Logger).String(),
@@ -193,7 +176,7 @@ func (p *Process) handshake(ctx context.Context) (offer, error) {
 	case <-ctx.Done():
 		return offer{}, p.startError(ctx, "no handshake line on stdout")
 	}
-	offer, err := parseHandshake(line, p.dir)
+	offer, err := parseHandshake(line, p.dir.path)
 	if err != nil && p.exitsSoon() {
 		err = fmt.Errorf("%w; then the process ended: %s", err, p.ending())
 	}

@@ -78,7 +78,7 @@ func start(t *testing.T, spec launch.Spec) *launch.Process {
 
 func wantNoSockets(t *testing.T) {
 	t.Helper()
-	entries, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "dg-*"))
+	entries, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "dg-plugin-*"))
 	if err != nil || len(entries) > 0 {
 		t.Errorf("left behind in the temporary directory: %v, %v", entries, err)
 	}

@@ -30,7 +30,7 @@ const (
 // process has ended by itself: it removes what is left.
 type Process struct {
 	name    string
-	dir     string
+	dir     *socketDir
 	control *os.File // the host's end: closed only by Kill, or by the kernel when the host dies
 	conn    *grpc.ClientConn
 	logs    *logs
@@ -162,8 +162,8 @@ func (p *Process) Kill(timeout time.Duration) {
 		if p.control != nil {
 			_ = p.control.Close()
 		}
-		if p.dir != "" {
-			_ = os.RemoveAll(p.dir)
+		if p.dir != nil {
+			p.dir.remove()
 		}
 	})
 }

@@ -25,7 +25,7 @@ import (
 // holds, whatever it tries, and the host's own connection goes on.
 func TestOnlyTheHostMayConnect(t *testing.T) {
 	p := start(t, spec())
-	sockets, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "dg-*", "*"))
+	sockets, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "dg-plugin-*", "*"))
 	if err != nil || len(sockets) != 1 {
 		t.Fatalf("sockets: %v, %v", sockets, err)
 	}
