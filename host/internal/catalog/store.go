@@ -57,6 +57,9 @@ func commitBytes(commits []store.Commit) int {
 	for _, c := range commits {
 		for _, op := range c.Ops {
 			n += len(op.Body)
+			for _, segment := range op.Key.Path {
+				n += len(segment)
+			}
 		}
 	}
 	return n
