@@ -151,7 +151,10 @@ func (a *arrayReader) scan() (closing bool, err error) {
 		}
 		end := chunk[n]
 		a.in.Discard(n + 1)
-		return end != ',', nil
+		if end == '}' {
+			return false, syntax("expected `,` or `]` after record %d", a.count+1)
+		}
+		return end == ']', nil
 	}
 }
 

@@ -34,11 +34,12 @@ func OpenDirectory(path string) (*Directory, error) {
 		return nil, artifactError(textResolveRoot, nil)
 	}
 	root, err := os.OpenRoot(path)
-	switch {
-	case errors.Is(err, syscall.ENOTDIR):
-		return nil, artifactError(textReadMetadata, err)
-	case err != nil:
-		return nil, artifactError(textResolveRoot, err)
+	if err != nil {
+		message := textResolveRoot
+		if info, statErr := os.Stat(path); statErr == nil && !info.IsDir() {
+			message = textReadMetadata
+		}
+		return nil, artifactError(message, err)
 	}
 	return &Directory{root: root, length: len(path)}, nil
 }
