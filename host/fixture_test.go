@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 }
 
 // plugins builds the product's plugins, unless an earlier test has.
-func plugins(t *testing.T) string {
+func plugins(t testing.TB) string {
 	t.Helper()
 	for _, name := range []string{"store-sqlite", "runpack-fs"} {
 		path := filepath.Join(pluginDir, name)
@@ -98,7 +98,7 @@ runpack { dirs = ["exports"] }
 `
 
 // open starts a host with its data in dir.
-func open(t *testing.T, dir string) *fixture {
+func open(t testing.TB, dir string) *fixture {
 	t.Helper()
 	for _, sub := range []string{"evidence", "exports"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
@@ -140,7 +140,7 @@ func quote(s string) string {
 }
 
 // testLog shows the log of a test that fails.
-func testLog(t *testing.T) *slog.Logger {
+func testLog(t testing.TB) *slog.Logger {
 	var log bytes.Buffer
 	t.Cleanup(func() {
 		if t.Failed() {
