@@ -71,5 +71,5 @@ func (p *pluginTarget) start(command []string) (*process, error) {
 		}
 		stop()
 	}
-	return &process{Store: store.NewClient(started.Conn()), kill: kill, stop: stop}, nil
+	return &process{Store: store.NewClient(started.Conn()), kill: kill, stop: stop, pid: started.PID()}, nil
 }

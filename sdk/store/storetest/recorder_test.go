@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	if code == 0 {
-		if err := goleak.Find(); err != nil {
+		if err := goleak.Find(goleak.IgnoreTopFunction("github.com/decision-gate-host/decision-gate-host/sdk/launch.launcherThread")); err != nil {
 			fmt.Println(err)
 			code = 1
 		}
@@ -110,6 +111,9 @@ func (r *recorder) Failed() bool {
 type memory struct {
 	data *model.Data
 	wrap func(store.Store) store.Store
+	// single refuses a second process; running counts them.
+	single  bool
+	running int
 }
 
 func newMemory(wrap func(store.Store) store.Store) *memory {
@@ -117,7 +121,14 @@ func newMemory(wrap func(store.Store) store.Store) *memory {
 }
 
 func (m *memory) open() (*process, error) {
+	if m.single && m.running > 0 {
+		return nil, errors.New("the data is in use")
+	}
+	m.running++
 	s := m.data.Open()
-	end := func() { _ = s.Close() }
+	end := sync.OnceFunc(func() {
+		m.running--
+		_ = s.Close()
+	})
 	return &process{Store: m.wrap(s), kill: end, stop: end}, nil
 }

@@ -51,7 +51,7 @@ func Test(t *testing.T, p Plugin) {
 		t.Fatalf("storetest: %v", err)
 	}
 	command = append([]string{program}, command[1:]...)
-	for _, check := range slices.Concat(checksFor(!p.SingleProcess), syncChecks) {
+	for _, check := range slices.Concat(checksFor(!p.SingleProcess), memoryChecks, syncChecks) {
 		t.Run(check.name, func(t *testing.T) {
 			runCheck(t, check, &pluginTarget{t: t, command: command, config: p.Config(t.TempDir()), scratch: t.TempDir()}, testing.Short())
 		})

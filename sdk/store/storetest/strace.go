@@ -276,7 +276,7 @@ func unsynced(events []event, i int, by float64) string {
 		if e.kind == renameEvent && e.file == file && e.end <= by {
 			// The bytes go by another name, which is durable only with its directory.
 			if why := synced(events, e, filepath.Dir(e.to), by); why != "" {
-				return why
+				return "its file was renamed: " + why
 			}
 			file = e.to
 		}

@@ -43,6 +43,8 @@ type process struct {
 	store.Store
 	// kill ends it at once, as a crash does; stop ends it in order. Both return when it has ended and may be called twice.
 	kill, stop func()
+	// pid is the process id.
+	pid int
 }
 
 // trial is one run of one check.

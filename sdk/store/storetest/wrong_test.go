@@ -208,7 +208,7 @@ var wrongStores = []struct {
 			return outcome, err
 		})
 	}},
-	{"lost write", []string{"commit-nothing-lost"}, []string{"limit-counts", "counter-concurrent", "changes-complete", "crash-recovery"}, func(w *wrong, shared *world) {
+	{"lost write", []string{"commit-nothing-lost"}, []string{"limit-counts", "counter-concurrent", "changes-complete", "crash-recovery", "get-one-moment", "read-your-writes", "processes-read"}, func(w *wrong, shared *world) {
 		w.commit = eachCommit(func(ctx context.Context, commit store.Commit) (store.Outcome, error) {
 			outcome, err := w.one(ctx, commit)
 			shared.mu.Lock()
@@ -809,5 +809,24 @@ func TestWrongStoresAreCaught(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSingleProcess: a store that says it refuses a second process must do so.
+func TestSingleProcess(t *testing.T) {
+	right := func(s store.Store) store.Store { return s }
+	for _, ck := range checksFor(false) {
+		if slices.ContainsFunc(sharedChecks, func(other check) bool { return other.name == ck.name }) {
+			t.Errorf("%s needs two processes", ck.name)
+		}
+	}
+	for _, single := range []bool{true, false} {
+		for _, ck := range singleProcessChecks {
+			target := newMemory(right)
+			target.single = single
+			if failed, report := record(t, ck, target); failed == single {
+				t.Errorf("%s of a store that refuses=%v: failed %v\n%s", ck.name, single, failed, report)
+			}
+		}
 	}
 }
