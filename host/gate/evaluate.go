@@ -11,6 +11,8 @@ import (
 // MaxEvidence is the size in bytes of the largest evidence value, in canonical JSON or raw (contract §0.6).
 const MaxEvidence = 1 << 20
 
+var errNotAsked = errors.New("the provider was not asked")
+
 // Answer is what came of asking a provider: a result, or why there is none.
 type Answer struct {
 	Result EvidenceResult
@@ -25,7 +27,12 @@ func (s *Scenario) Evaluate(trigger TriggerID, stage *StageSpec, answers map[Con
 	records := make(map[ConditionID]EvidenceRecord, len(conditions))
 	for i := range conditions {
 		c := &conditions[i]
-		record, err := c.record(answers[c.ConditionID], set)
+		answer, given := answers[c.ConditionID]
+		if !given {
+			// Not an empty answer, which would satisfy not_exists.
+			answer.Err = errNotAsked
+		}
+		record, err := c.record(answer, set)
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +143,7 @@ func (s *Scenario) trusted(g *GateSpec, records map[ConditionID]EvidenceRecord, 
 	for i, id := range ids {
 		record := records[id]
 		c, _ := s.Condition(id)
-		if required := set.required(g, c); record.Result.Lane.rank() < required.rank() {
+		if !record.Result.Lane.satisfies(set.required(g, c)) {
 			record.Status = Unknown
 			if record.Result.Error == nil {
 				record.Result.Error = &EvidenceError{Code: "trust_lane", Message: "evidence lane Asserted does not satisfy Verified"}

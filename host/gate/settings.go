@@ -16,19 +16,16 @@ type Settings struct {
 	Dispatch func(DispatchTarget, *PacketEnvelope, *PacketPayload) (DispatchReceipt, error)
 }
 
-// rank orders the lanes.
-func (l TrustLane) rank() int {
-	if l == Asserted {
-		return 0
-	}
-	return 1
-}
+// satisfies reports whether evidence that came by l may be used where required is asked. Only Verified is verified: a lane
+// that nobody knows must not pass for it.
+func (l TrustLane) satisfies(required TrustLane) bool { return l == Verified || required == Asserted }
 
+// stricter is the lane that asks for more; whatever is not Asserted asks for Verified.
 func stricter(a, b TrustLane) TrustLane {
-	if a.rank() >= b.rank() {
-		return a
+	if a == Asserted {
+		return b
 	}
-	return b
+	return a
 }
 
 func (s *Settings) minLane() TrustLane {
