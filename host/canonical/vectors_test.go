@@ -200,3 +200,9 @@ func TestPositions(t *testing.T) {
 	_, err := canonical.Parse([]byte("{\n  \"a\": tru\n}"))
 	same(t, "error", err.Error(), "expected value at line 2 column 8")
 }
+
+func TestP01ExactIntegersAndEncodedKeyOrder(t *testing.T) {
+	// RFC 8785 would write 9007199254740992 and 18446744073709552000, and sort "a" before "a!" and "\n" first.
+	v := mustParse(t, `{"a!":9007199254740993,"a":18446744073709551615,"b":-9223372036854775807,"\n":0}`)
+	same(t, "canonical", string(canonical.AppendValue(nil, v, canonical.Canonical)), `{"\n":0,"a!":9007199254740993,"a":18446744073709551615,"b":-9223372036854775807}`)
+}
