@@ -25,6 +25,11 @@ build: ## Build decision-gate and every plugin into bin/
 	  echo "CGO_ENABLED=0 go build -o bin/$$p ./plugins/$$p"; \
 	  CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/$$p ./plugins/$$p || exit 1; done
 
+.PHONY: demo
+demo: build ## Gate this repository's own change, from start to checked record (KEEP=1 keeps the files)
+	@go build -o bin/quickstart ./examples/quickstart
+	@bin/quickstart $(if $(KEEP),-keep)
+
 # go mod tidy does not see go.work, so the in-repo modules are put in its way for the time it runs.
 .PHONY: tidy
 tidy: ## Bring every go.mod and go.sum up to date
