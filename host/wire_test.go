@@ -1,0 +1,188 @@
+package host_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// wireCase is a recorded HTTP exchange. In what is expected "$ANY" matches anything, and a header that is null is absent.
+type wireCase struct {
+	Name    string
+	Request struct {
+		Method, Path string
+		Headers      map[string]any
+		Body         *string
+		BodyB64      string `json:"body_b64"`
+	}
+	Expect struct {
+		Status  int
+		Headers map[string]*string
+		Body    any
+	}
+}
+
+// send writes the request byte by byte as it was recorded, which net/http would clean up.
+func (c *wireCase) send(t *testing.T, address string) (*http.Response, []byte) {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	var body []byte
+	if c.Request.Body != nil {
+		body = []byte(*c.Request.Body)
+	} else if c.Request.BodyB64 != "" {
+		if body, err = base64.StdEncoding.DecodeString(c.Request.BodyB64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var raw bytes.Buffer
+	fmt.Fprintf(&raw, "%s %s HTTP/1.1\r\n", c.Request.Method, c.Request.Path)
+	if _, given := c.Request.Headers["Host"]; !given {
+		fmt.Fprintf(&raw, "Host: %s\r\n", address)
+	}
+	framed := false
+	for name, value := range c.Request.Headers {
+		values, ok := value.([]any)
+		if !ok {
+			values = []any{value}
+		}
+		for _, v := range values {
+			// Each character of a recorded header is one byte.
+			line := []byte{}
+			for _, r := range fmt.Sprint(v) {
+				line = append(line, byte(r))
+			}
+			fmt.Fprintf(&raw, "%s: %s\r\n", name, line)
+		}
+		framed = framed || strings.EqualFold(name, "Content-Length") || strings.EqualFold(name, "Transfer-Encoding")
+	}
+	if !framed && (body != nil || c.Request.Method == http.MethodPost) {
+		fmt.Fprintf(&raw, "Content-Length: %d\r\n", len(body))
+	}
+	raw.WriteString("Connection: close\r\n\r\n")
+	raw.Write(body)
+	if _, err := conn.Write(raw.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: c.Request.Method})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, answer
+}
+
+func matches(want, got any) bool {
+	switch w := want.(type) {
+	case string:
+		return w == "$ANY" || w == got
+	case map[string]any:
+		g, ok := got.(map[string]any)
+		if !ok || len(g) != len(w) {
+			return false
+		}
+		for name, value := range w {
+			if other, there := g[name]; !there || !matches(value, other) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		g, ok := got.([]any)
+		if !ok || len(g) != len(w) {
+			return false
+		}
+		for i := range w {
+			if !matches(w[i], g[i]) {
+				return false
+			}
+		}
+		return true
+	default:
+		return reflect.DeepEqual(want, got)
+	}
+}
+
+// freeMessage puts "$ANY" for a message whose words are free.
+func freeMessage(body any) any {
+	object, _ := body.(map[string]any)
+	failure, _ := object["error"].(map[string]any)
+	message, _ := failure["message"].(string)
+	if failure["code"] == float64(-32602) && message != "invalid tool params" {
+		failure["message"] = "$ANY"
+	}
+	return body
+}
+
+// decided are the recorded exchanges that this host answers otherwise, on purpose.
+var decided = map[string]struct {
+	status int
+	why    string
+}{
+	"envelope/positional-4":                   {400, "positional forms are refused [P-22]"},
+	"tools-call/positional":                   {400, "positional forms are refused [P-22]"},
+	"arguments/array":                         {400, "positional forms are refused [P-22]"},
+	"tools-call/arguments-empty-array":        {400, "positional forms are refused [P-22]"},
+	"http/text-plain":                         {415, "a page of another site can send text/plain unasked"},
+	"http/xml":                                {415, "a page of another site can send it unasked"},
+	"http/origin-ignored":                     {403, "a page of another origin may not drive a host on loopback"},
+	"http/foreign-host":                       {403, "a name that was rebound to loopback is not this host"},
+	"namespace/local-verify-has-no-namespace": {200, "only directories inside runpack.dirs are looked into"},
+}
+
+// TestRecordedExchanges sends recorded HTTP requests byte for byte and compares status, headers and body.
+func TestRecordedExchanges(t *testing.T) {
+	f := open(t, t.TempDir())
+	address := strings.TrimPrefix(f.URL, "http://")
+	readLines(t, filepath.Join("testdata", "wire.jsonl"), func(n int, raw []byte) {
+		var c wireCase
+		if err := json.Unmarshal(raw, &c); err != nil {
+			t.Fatalf("line %d: %v", n, err)
+		}
+		if other, changed := decided[c.Name]; changed {
+			c.Expect.Status, c.Expect.Headers, c.Expect.Body = other.status, nil, nil
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			response, body := c.send(t, address)
+			if response.StatusCode != c.Expect.Status {
+				t.Errorf("status %d, want %d: %.300s", response.StatusCode, c.Expect.Status, body)
+			}
+			for name, want := range c.Expect.Headers {
+				got, there := response.Header[http.CanonicalHeaderKey(name)]
+				if want == nil && there || want != nil && (!there || *want != "$ANY" && got[0] != *want) {
+					t.Errorf("header %s is %q, want %v", name, got, want)
+				}
+			}
+			if c.Expect.Body == nil {
+				return
+			}
+			var got any
+			if text, ok := c.Expect.Body.(string); ok && text == string(body) {
+				return
+			}
+			_ = json.Unmarshal(body, &got)
+			if !matches(freeMessage(c.Expect.Body), got) {
+				want, _ := json.Marshal(c.Expect.Body)
+				t.Errorf("body\n got %.600s\nwant %.600s", body, want)
+			}
+		})
+	})
+}
