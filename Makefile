@@ -24,6 +24,7 @@ build: ## Build decision-gate and every plugin into bin/
 	@for p in $(PLUGINS); do \
 	  echo "CGO_ENABLED=0 go build -o bin/$$p ./plugins/$$p"; \
 	  CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/$$p ./plugins/$$p || exit 1; done
+	@chmod go-w bin bin/* # whatever the umask: the host refuses programs that others may change
 
 .PHONY: demo
 demo: build ## Gate this repository's own change, from start to checked record (KEEP=1 keeps the files)
