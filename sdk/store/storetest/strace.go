@@ -290,6 +290,7 @@ func unsynced(events []event, i int, by float64) string {
 
 // synced answers why a file was not synced between an event and a time.
 func synced(events []event, after event, file string, by float64) string {
+	why := fmt.Sprintf("it was written to %s, and no sync of that file followed", file)
 	for _, e := range events {
 		if e.kind != syncEvent || e.begin < after.end || e.file != "" && e.file != file {
 			continue
@@ -299,11 +300,13 @@ func synced(events []event, after event, file string, by float64) string {
 			// The kernel drops what it could not write, and calls the next sync a success.
 			return fmt.Sprintf("the sync of %s that followed its write failed, and a later one proves nothing: the bytes must be written again", file)
 		case e.end > by:
-			return fmt.Sprintf("it was answered %.1f ms before the sync of %s that followed its write ended", (e.end-by)*1000, file)
+			// One that began later may have ended sooner.
+			why = fmt.Sprintf("it was answered %.1f ms before the sync of %s that followed its write ended", (e.end-by)*1000, file)
+		default:
+			return ""
 		}
-		return ""
 	}
-	return fmt.Sprintf("it was written to %s, and no sync of that file followed", file)
+	return why
 }
 
 // nothingSynced is the weaker rule for a store that writes through a mapping, or encodes what it writes.

@@ -43,6 +43,10 @@ func TestUndurable(t *testing.T) {
 		"answered before the sync ended": {`
 1 100.100000 write(5</d/log>, "marker", 6) = 6 <0.000010>
 2 100.990000 fsync(5</d/log>) = 0 (DELAYED) <0.000300>`, "40.3 ms before the sync"},
+		"a sync that began later ended sooner": {`
+1 100.100000 write(5</d/log>, "marker", 6) = 6 <0.000010>
+2 100.200000 fsync(5</d/log>) = 0 <2.000000>
+1 100.300000 fsync(5</d/log>) = 0 <0.000300>`, ""},
 		"sync failed": {`
 1 100.100000 write(5</d/log>, "marker", 6) = 6 <0.000010>
 1 100.200000 fsync(5</d/log>) = -1 EIO (Input/output error) (INJECTED) <0.000300>`, "failed"},

@@ -792,8 +792,8 @@ func TestWrongStoresAreCaught(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			for _, ck := range checksFor(true) {
 				must, may := slices.Contains(row.caught, ck.name), slices.Contains(row.also, ck.name) || ck.name == "model-lockstep"
-				if ck.name == "limit-body" && !must {
-					continue // Slow, and what it does beyond its limit others do with small bodies.
+				if !must && (testing.Short() || ck.name == "limit-body") {
+					continue // limit-body is slow, and what it does beyond its limit others do with small bodies.
 				}
 				shared := &world{outcomes: map[[16]byte]store.Outcome{}, versions: map[string][]uint64{}, keys: map[string]store.Key{}}
 				failed, report := record(t, ck, newMemory(func(s store.Store) store.Store {
