@@ -1,7 +1,6 @@
 package canonical
 
 import (
-	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -342,7 +341,7 @@ func mapCodec(t reflect.Type) *codec {
 		append: func(dst []byte, v reflect.Value, order Order) []byte {
 			keys := v.MapKeys()
 			slices.SortFunc(keys, func(a, b reflect.Value) int {
-				return cmp.Compare(string(AppendString(nil, a.String())), string(AppendString(nil, b.String())))
+				return compareNames(a.String(), b.String())
 			})
 			dst = append(dst, '{')
 			for i, key := range keys {

@@ -16,13 +16,13 @@ func appendIdentity(dst []byte, v Value) []byte {
 		return appendKeepingKind(dst, f)
 	case Array:
 		dst = append(dst, '[')
-		for _, item := range v.items {
+		for _, item := range v.Items() {
 			dst = append(appendIdentity(dst, item), ',')
 		}
 		return append(dst, ']')
 	case Object:
 		dst = append(dst, '{')
-		for _, m := range sortMembers(v.members) {
+		for _, m := range sortMembers(v.Members()) {
 			dst = append(AppendString(dst, m.Name), ':')
 			dst = append(appendIdentity(dst, m.Value), ',')
 		}

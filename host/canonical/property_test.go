@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -48,7 +49,7 @@ func drawValue(t *rapid.T, depth int) canonical.Value {
 }
 
 func drawText(t *rapid.T) string {
-	pieces := []string{"", "a", "b", "!", " ", `"`, `\`, "\n", "\x00", "\x1f", "\x7f", "\u0080", "é", "\u2028", "\ufb33", "\ufffd", "\U0001f600"}
+	pieces := []string{"", "a", "b", "!", " ", "#", "[", "]", "\t", "\v", `"`, `\`, "\n", "\x00", "\x1f", "\x7f", "\u0080", "é", "\u2028", "\ufb33", "\ufffd", "\U0001f600"}
 	return strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 3).Draw(t, "text"), "")
 }
 
@@ -107,6 +108,24 @@ func TestCanonicalIsIdempotent(t *testing.T) {
 			if _, err := canonical.AppendLimited(nil, v, len(written)-1); err == nil {
 				t.Fatalf("%s fits into less than its size", written)
 			}
+		}
+	})
+}
+
+// Members come in the order of their encoded names, whatever is escaped in them ([P-01]).
+func TestCanonicalOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		names := rapid.SliceOfN(rapid.Custom(drawText), 0, 20).Draw(t, "names")
+		members := make([]canonical.Member, len(names))
+		encoded := make([]string, len(names))
+		for i, name := range names {
+			members[i].Name = name
+			encoded[i] = string(canonical.AppendString(nil, name)) + ":null"
+		}
+		slices.Sort(encoded)
+		want := "{" + strings.Join(slices.Compact(encoded), ",") + "}"
+		if got := string(canonical.AppendValue(nil, canonical.NewObject(members), canonical.Canonical)); got != want {
+			t.Fatalf("%s, want %s", got, want)
 		}
 	})
 }

@@ -30,10 +30,18 @@ const (
 )
 
 // Value is any JSON value. The zero Value is null. Values are never changed once made; copies share their parts.
+//
+// It is small, because a document of a megabyte may be half a million numbers.
 type Value struct {
-	kind    Kind
-	bits    uint64
-	text    string
+	_     [0]func() // not comparable by ==, which would compare where parts are kept; see Equal
+	parts *parts
+	text  string
+	bits  uint64
+	kind  Kind
+}
+
+// parts are what an array or an object holds; an empty one has none.
+type parts struct {
 	items   []Value
 	members []Member
 }
@@ -75,12 +83,20 @@ func NewFloat(f float64) Value {
 func NewString(s string) Value { return Value{kind: String, text: s} }
 
 // NewArray makes an array, which keeps items.
-func NewArray(items []Value) Value { return Value{kind: Array, items: items} }
+func NewArray(items []Value) Value {
+	if len(items) == 0 {
+		return Value{kind: Array}
+	}
+	return Value{kind: Array, parts: &parts{items: items}}
+}
 
 // NewObject makes an object, which keeps members in their order. Of members with the same name the last one wins and takes
 // the place of the first (contract §0.4-5).
 func NewObject(members []Member) Value {
-	return Value{kind: Object, members: dropDuplicates(members)}
+	if len(members) == 0 {
+		return Value{kind: Object}
+	}
+	return Value{kind: Object, parts: &parts{members: dropDuplicates(members)}}
 }
 
 // indexFrom is the number of members from which duplicates are found by a map: below it comparing is cheaper.
@@ -159,16 +175,30 @@ func (v Value) Float() (float64, bool) {
 func (v Value) Text() (string, bool) { return v.text, v.kind == String }
 
 // Items returns the elements of an array; they must not be changed.
-func (v Value) Items() []Value { return v.items }
+func (v Value) Items() []Value {
+	if v.parts == nil {
+		return nil
+	}
+	return v.parts.items
+}
 
 // Members returns the members of an object in document order; they must not be changed.
-func (v Value) Members() []Member { return v.members }
+func (v Value) Members() []Member {
+	if v.parts == nil {
+		return nil
+	}
+	return v.parts.members
+}
 
 // Member returns the member of an object with the given name.
 func (v Value) Member(name string) (Value, bool) {
-	for i := range v.members {
-		if v.members[i].Name == name {
-			return v.members[i].Value, true
+	return find(v.Members(), name)
+}
+
+func find(members []Member, name string) (Value, bool) {
+	for i := range members {
+		if members[i].Name == name {
+			return members[i].Value, true
 		}
 	}
 	return Value{}, false
@@ -189,9 +219,9 @@ func Equal(a, b Value) bool {
 	case String:
 		return a.text == b.text
 	case Array:
-		return slices.EqualFunc(a.items, b.items, Equal)
+		return slices.EqualFunc(a.Items(), b.Items(), Equal)
 	case Object:
-		return equalMembers(a.members, b.members)
+		return equalMembers(a.Members(), b.Members())
 	default:
 		return a.bits == b.bits
 	}
@@ -202,9 +232,8 @@ func equalMembers(a, b []Member) bool {
 		return false
 	}
 	if len(a) < indexFrom {
-		other := Value{members: b}
 		for _, m := range a {
-			if v, ok := other.Member(m.Name); !ok || !Equal(m.Value, v) {
+			if v, ok := find(b, m.Name); !ok || !Equal(m.Value, v) {
 				return false
 			}
 		}

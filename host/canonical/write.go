@@ -37,7 +37,7 @@ func AppendValue(dst []byte, v Value, order Order) []byte {
 		return AppendString(dst, v.text)
 	case Array:
 		dst = append(dst, '[')
-		for i, item := range v.items {
+		for i, item := range v.Items() {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
@@ -45,7 +45,7 @@ func AppendValue(dst []byte, v Value, order Order) []byte {
 		}
 		return append(dst, ']')
 	default:
-		return appendObject(dst, v.members, order)
+		return appendObject(dst, v.Members(), order)
 	}
 }
 
@@ -67,23 +67,35 @@ func appendObject(dst []byte, members []Member, order Order) []byte {
 // sortMembers sorts by the bytes of the encoded name, quotes and escapes included ([P-01], contract §8.2): `"a"` comes
 // after `"a!"`, because the closing quote is greater than "!".
 func sortMembers(members []Member) []Member {
-	if len(members) < 2 {
+	byName := func(a, b Member) int { return compareNames(a.Name, b.Name) }
+	if slices.IsSortedFunc(members, byName) {
 		return members
 	}
-	type keyed struct {
-		key []byte
-		m   Member
-	}
-	list := make([]keyed, len(members))
-	for i, m := range members {
-		list[i] = keyed{AppendString(nil, m.Name), m}
-	}
-	slices.SortFunc(list, func(a, b keyed) int { return bytes.Compare(a.key, b.key) })
-	sorted := make([]Member, len(members))
-	for i, k := range list {
-		sorted[i] = k.m
-	}
+	sorted := slices.Clone(members)
+	slices.SortFunc(sorted, byName)
 	return sorted
+}
+
+// compareNames compares two names as they are encoded, of which only what follows their common beginning matters.
+func compareNames(a, b string) int {
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
+	}
+	var x, y [6]byte
+	return bytes.Compare(appendEncodedByte(x[:0], a, i), appendEncodedByte(y[:0], b, i))
+}
+
+// appendEncodedByte appends what stands in the encoded form of s for its byte i, or the closing quote.
+func appendEncodedByte(dst []byte, s string, i int) []byte {
+	switch {
+	case i == len(s):
+		return append(dst, '"')
+	case isEscaped(s[i]):
+		return appendEscape(dst, s[i])
+	default:
+		return append(dst, s[i])
+	}
 }
 
 const hexDigits = "0123456789abcdef"
@@ -93,13 +105,15 @@ func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c == '"' || c == '\\' {
+		if c := s[i]; isEscaped(c) {
 			dst = appendEscape(append(dst, s[start:i]...), c)
 			start = i + 1
 		}
 	}
 	return append(append(dst, s[start:]...), '"')
 }
+
+func isEscaped(c byte) bool { return c < 0x20 || c == '"' || c == '\\' }
 
 func appendEscape(dst []byte, c byte) []byte {
 	switch c {
@@ -243,7 +257,7 @@ func (w *limited) value(v Value) {
 		w.string(v.text)
 	case Array:
 		w.chunk([]byte{'['})
-		for i, item := range v.items {
+		for i, item := range v.Items() {
 			if i > 0 {
 				w.chunk([]byte{','})
 			}
@@ -254,7 +268,7 @@ func (w *limited) value(v Value) {
 		w.chunk([]byte{']'})
 	case Object:
 		w.chunk([]byte{'{'})
-		for i, m := range sortMembers(v.members) {
+		for i, m := range sortMembers(v.Members()) {
 			if i > 0 {
 				w.chunk([]byte{','})
 			}
@@ -274,7 +288,7 @@ func (w *limited) string(s string) {
 	w.chunk([]byte{'"'})
 	start := 0
 	for i := 0; i < len(s) && w.err == nil; i++ {
-		if c := s[i]; c < 0x20 || c == '"' || c == '\\' {
+		if c := s[i]; isEscaped(c) {
 			if start < i {
 				w.chunk([]byte(s[start:i]))
 			}
