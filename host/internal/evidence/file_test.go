@@ -158,6 +158,35 @@ func TestFileSwaps(t *testing.T) {
 	}
 }
 
+// TestFileSwappedLast exchanges the file in the last moment, after it was looked at ([F-13]).
+func TestFileSwappedLast(t *testing.T) {
+	p, root := fileProviderIn(t)
+	name := filepath.Join(root, "a.json")
+	info, err := os.Lstat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	for swap, put := range map[string]func() error{
+		"link inside":  func() error { return os.Symlink("none", name) },
+		"link outside": func() error { return os.Symlink("../secret.json", name) },
+		"FIFO":         func() error { return syscall.Mkfifo(name, 0o600) },
+	} {
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+		if file, err := openSame(p.dir.root, "a.json", info); err == nil {
+			file.Close()
+			t.Errorf("%s: opened", swap)
+		}
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestFileSwapRace exchanges a file for a link as fast as it can while it is read: what is read is always the file.
 func TestFileSwapRace(t *testing.T) {
 	p, root := fileProviderIn(t)

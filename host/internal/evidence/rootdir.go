@@ -111,20 +111,25 @@ func openChild(dir *os.Root, name string) (*os.Root, error) {
 	return child, nil
 }
 
-// openRegular does not block: opening a FIFO would wait for somebody to write to it ([F-13]), and a device may do anything.
 func openRegular(dir *os.Root, name string) (*os.File, error) {
-	before, err := dir.Lstat(name)
+	info, err := dir.Lstat(name)
 	if err != nil {
 		return nil, err
 	}
-	if !before.Mode().IsRegular() {
+	if !info.Mode().IsRegular() {
 		return nil, errNotRegular
 	}
+	return openSame(dir, name, info)
+}
+
+// openSame opens the file that info is of. It does not block: a FIFO that has taken the place of the file, maybe even its
+// inode, would wait for somebody to write to it ([F-13]).
+func openSame(dir *os.Root, name string, info fs.FileInfo) (*os.File, error) {
 	file, err := dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	if after, err := file.Stat(); err != nil || !os.SameFile(before, after) {
+	if opened, err := file.Stat(); err != nil || !os.SameFile(info, opened) || !opened.Mode().IsRegular() {
 		file.Close()
 		return nil, errSwapped
 	}
