@@ -113,7 +113,6 @@ func syncError(c *trial) {
 	c.commit(p, put(key("before"), "x"))
 	p.stop()
 	opened := 0
-	var acknowledged []sent
 	for _, passing := range []int{1, 2, 4, 8} {
 		p, trace, err := c.target.(tracing).openTraced(failSyncs(passing))
 		if err != nil {
@@ -124,7 +123,6 @@ func syncError(c *trial) {
 		got, _ := c.sends(p, 2, c.times(12, 6))
 		p.kill()
 		c.durable(trace, got)
-		acknowledged = append(acknowledged, got...)
 	}
 	if opened == 0 {
 		c.Fatalf("the store did not open under strace although up to 7 syncs of each thread succeed")
