@@ -25,7 +25,7 @@ type Plugin struct {
 	// Config says what the "config" body of the plugin's HCL block may hold.
 	Config ConfigSchema
 	// OpenStore opens a store with the evaluated config body, one JSON object in which absent attributes have their
-	// defaults. A refusal is fault.Invalid and names the attribute.
+	// defaults. A refusal is fault.Invalid and names the attribute. The context ends when opening has ended.
 	OpenStore func(ctx context.Context, config json.RawMessage) (store.Store, error)
 	// OpenRunpack opens a runpack sink likewise.
 	OpenRunpack func(ctx context.Context, config json.RawMessage) (runpack.Sink, error)

@@ -15,6 +15,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	// The test plugin is built of it: without this import, go test would take an old result for one of a changed SDK.
+	_ "github.com/decision-gate-host/decision-gate-host/sdk"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
 	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
@@ -34,6 +36,15 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	program = filepath.Join(dir, "plugin")
+	// Likewise for its own source, which go test follows because it is read.
+	sources, err := filepath.Glob("testdata/plugin/*.go")
+	for _, source := range sources {
+		_, readErr := os.ReadFile(source)
+		err = errors.Join(err, readErr)
+	}
+	if err != nil {
+		panic(err)
+	}
 	build := exec.Command("go", "build", "-o", program, "./testdata/plugin")
 	build.Env = append(build.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
