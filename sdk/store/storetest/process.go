@@ -59,7 +59,7 @@ func (p *pluginTarget) start(command []string) (*process, error) {
 	request := &pluginv1alpha1.ConfigureRequest{ConfigJson: body}
 	if _, err := pluginv1alpha1.NewPluginClient(started.Conn()).Configure(ctx, request); err != nil {
 		stop()
-		return nil, fmt.Errorf("Configure: %w; last log lines: %q", err, started.LastLog())
+		return nil, fmt.Errorf("configure the plugin: %w; last log lines: %q", err, started.LastLog())
 	}
 	kill := func() {
 		// An error means that it has ended already.
