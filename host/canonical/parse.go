@@ -27,8 +27,17 @@ func (e *SyntaxError) Error() string {
 
 // Parse reads one JSON document by the rules of contract §0.4: UTF-8 without BOM, nothing after it, no lone surrogate, at
 // most MaxDepth containers. Of members with the same name the last wins. The error is a *SyntaxError.
-func Parse(data []byte) (Value, error) {
-	p := parser{data: data}
+func Parse(data []byte) (Value, error) { return parse(parser{data: data}) }
+
+// recordDepth is how deep inside a record a value of a document lies at most: evidence in a step has eight containers
+// around it.
+const recordDepth = 16
+
+// ParseRecord is Parse for what a host wrote: a record holds values that may be as deep as a document, some way inside.
+// With the limit of documents, a run with such evidence could be written and never be read again.
+func ParseRecord(data []byte) (Value, error) { return parse(parser{data: data, depth: -recordDepth}) }
+
+func parse(p parser) (Value, error) {
 	p.space()
 	v, err := p.value()
 	if err == nil {

@@ -227,7 +227,7 @@ func (l *log[R]) advance() error {
 	if err != nil {
 		return err
 	}
-	v, err := canonical.Parse(raw)
+	v, err := canonical.ParseRecord(raw)
 	if err != nil {
 		return syntax("record %d: %v", l.array.count, err)
 	}

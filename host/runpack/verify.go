@@ -43,7 +43,7 @@ func Verify(ctx context.Context, r Reader, manifestPath string, o Options) (*Rep
 }
 
 func parseManifest(content []byte) (*Manifest, error) {
-	v, err := canonical.Parse(content)
+	v, err := canonical.ParseRecord(content)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,7 @@ func checkAnchor(policy *gate.AnchorPolicy, providers map[gate.ConditionID]gate.
 }
 
 func parseSpec(content []byte) (*gate.ScenarioSpec, error) {
-	v, err := canonical.Parse(content)
+	v, err := canonical.ParseRecord(content)
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func NewCommitID() (id [16]byte) {
 
 // decode reads a stored body; one that cannot be read is corrupt, not the caller's fault.
 func decode(record store.Record, target any) error {
-	v, err := canonical.Parse(record.Body)
+	v, err := canonical.ParseRecord(record.Body)
 	if err == nil {
 		err = canonical.Decode(v, target)
 	}

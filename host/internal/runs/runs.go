@@ -118,7 +118,7 @@ func link(chain string, step []byte) string {
 }
 
 func decode(record store.Record, target any) error {
-	v, err := canonical.Parse(record.Body)
+	v, err := canonical.ParseRecord(record.Body)
 	if err == nil {
 		err = canonical.Decode(v, target)
 	}
