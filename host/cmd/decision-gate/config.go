@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/decision-gate-host/decision-gate-host/host/config"
+)
+
+// configFlag names the configuration.
+type configFlag struct {
+	Config string `short:"c" default:"decision-gate.hcl" placeholder:"FILE" help:"The configuration (${default})."`
+}
+
+// load reads the configuration and the lock file beside it, nil if there is none.
+func (f configFlag) load() (*config.Config, *config.Lock, error) {
+	settings, err := f.settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	lock, err := config.LoadLock(config.LockPath(f.Config))
+	if errors.Is(err, fs.ErrNotExist) {
+		return settings, nil, nil
+	}
+	return settings, lock, err
+}
+
+func (f configFlag) settings() (*config.Config, error) {
+	settings, err := config.Load(f.Config)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no configuration %s: name one with --config FILE", f.Config)
+	}
+	return settings, err
+}
+
+// tellFindings ends a command that came upon mistakes in a configuration: they are told on the error stream, or as JSON on
+// the output, and the answer is no. Any other error is returned as it is.
+func tellFindings(err error, std streams, asJSON bool) error {
+	var findings *config.Error
+	if !errors.As(err, &findings) {
+		return err
+	}
+	write := func() error { return findings.Write(std.err) }
+	if asJSON {
+		write = func() error {
+			return writeJSON(std.out, struct {
+				Valid    bool                `json:"valid"`
+				Findings []config.Diagnostic `json:"findings"`
+			}{false, findings.Diagnostics})
+		}
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	return no()
+}
+
+type validateCommand struct {
+	configFlag
+	JSON bool `help:"Answer with one JSON object: findings have file, line and column."`
+}
+
+func (c *validateCommand) Help() string {
+	return help("Reads the configuration, and the settings of every plugin that the lock file beside it describes. Nothing is started.",
+		"decision-gate validate --config decision-gate.hcl")
+}
+
+func (c *validateCommand) Run(std streams) error {
+	settings, lock, err := c.load()
+	if err != nil {
+		return tellFindings(err, std, c.JSON)
+	}
+	checked, err := checkPlugins(settings, lock)
+	if err != nil {
+		return tellFindings(err, std, c.JSON)
+	}
+	if c.JSON {
+		return writeJSON(std.out, struct {
+			Valid    bool                `json:"valid"`
+			Findings []config.Diagnostic `json:"findings"`
+			Plugins  int                 `json:"plugins"`
+			Checked  int                 `json:"plugin_settings_checked"`
+		}{true, []config.Diagnostic{}, len(settings.Plugins), checked})
+	}
+	out := newScreen(std.out)
+	out.line("%s is valid: %s.", c.Config, plural(len(settings.Plugins), "plugin"))
+	if checked < len(settings.Plugins) {
+		out.line("The settings of %d of them are checked when they start; \"decision-gate plugin pin\" lets this command check them.", len(settings.Plugins)-checked)
+	}
+	return out.err
+}
+
+// checkPlugins holds the settings of plugins against the manifests in the lock file, all of them before it answers.
+func checkPlugins(settings *config.Config, lock *config.Lock) (checked int, err error) {
+	all := &config.Error{}
+	for _, p := range settings.Plugins {
+		locked := lock.Find(p.Kind, p.Name)
+		if locked == nil {
+			continue
+		}
+		checked++
+		_, err := p.ConfigJSON(locked.ConfigSchema())
+		var findings *config.Error
+		switch {
+		case errors.As(err, &findings):
+			all.Diagnostics = append(all.Diagnostics, findings.Diagnostics...)
+		case err != nil:
+			return checked, err
+		}
+	}
+	if len(all.Diagnostics) > 0 {
+		return checked, all
+	}
+	return checked, nil
+}

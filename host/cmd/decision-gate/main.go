@@ -1,0 +1,151 @@
+// Command decision-gate runs and tends a Decision Gate host. "decision-gate --help" lists what it can do.
+//
+// It holds no logic of its own: each file is one command, which reads its flags, calls the package that does the work, and
+// says what came of it, to people or, with --json, to programs.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the build.
+var version = "0.1.0-dev"
+
+// Exit codes, the same for every command.
+const (
+	exitOK = 0
+	// exitNo: the command did its work and the answer is no: invalid, failed, refused.
+	exitNo = 1
+	// exitUsage: the command line is wrong.
+	exitUsage = 2
+	// exitFailed: the command could not do its work.
+	exitFailed = 3
+)
+
+const exitCodes = "Exit codes: 0 yes, or done; 1 the answer is no; 2 the command line is wrong; 3 the command could not do its work."
+
+const description = "Decision Gate Host: may this run advance? Decided from evidence, recorded so that anyone can check it.\n\n" + exitCodes
+
+// help is the long help of a command. Every one has the same parts.
+func help(about, example string) string {
+	return about + "\n\n" + exitCodes + "\n\nExample:\n\n    " + example
+}
+
+// cli is the command line.
+type cli struct {
+	Serve    serveCommand    `cmd:"" help:"Run a host."`
+	Validate validateCommand `cmd:"" help:"Check a configuration without starting anything."`
+	Version  versionCommand  `cmd:"" help:"Show the version."`
+	Plugin   struct {
+		Pin pinCommand `cmd:"" help:"Write the sum and the manifest of every plugin into the lock file."`
+	} `cmd:"" help:"Tend the plugins of a configuration."`
+	Runpack struct {
+		Verify  verifyCommand  `cmd:"" help:"Verify a runpack, offline."`
+		Inspect inspectCommand `cmd:"" help:"Show what a runpack holds: stages, decisions and evidence."`
+	} `cmd:"" help:"Check and read runpacks."`
+	Scenario struct {
+		Lint lintCommand `cmd:"" help:"Check a scenario file before it is defined."`
+	} `cmd:"" help:"Tend scenarios."`
+}
+
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// exitError is a command's end with another code than 0; a nil err has been told already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+// no is the end of a command whose answer is no, and that has said why.
+func no() error { return &exitError{code: exitNo} }
+
+func main() {
+	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// run is main with its surroundings given, and its exit code returned.
+func run(args []string, std streams) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	// The second signal ends the process at once, whatever it waits for. Plugins end with their host.
+	context.AfterFunc(ctx, stop)
+
+	var commands cli
+	done := -1
+	parser, err := kong.New(&commands,
+		kong.Name("decision-gate"),
+		kong.Description(description),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(code int) { done = code }), // after --help
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std),
+	)
+	if err != nil {
+		fmt.Fprintln(std.err, err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if done >= 0 {
+		return done
+	}
+	if err != nil {
+		tellUsage(err, std)
+		return exitUsage
+	}
+	return exitCode(parsed.Run(), std)
+}
+
+// tellUsage says what is wrong with the command line, and whose help to read.
+func tellUsage(err error, std streams) {
+	command := "decision-gate"
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) {
+		for _, step := range wrong.Context.Path {
+			if step.Command != nil {
+				command += " " + step.Command.Name
+			}
+		}
+	}
+	fmt.Fprintf(std.err, "decision-gate: %s\nTry \"%s --help\".\n", printable(err.Error()), command)
+}
+
+func exitCode(err error, std streams) int {
+	if err == nil {
+		return exitOK
+	}
+	code := exitFailed
+	var exit *exitError
+	if errors.As(err, &exit) {
+		code, err = exit.code, exit.err
+	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	if err != nil {
+		fmt.Fprintf(std.err, "decision-gate: %v\n", err)
+	}
+	return code
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/decision-gate-host/decision-gate-host/host"
+	"github.com/decision-gate-host/decision-gate-host/host/config"
+)
+
+type serveCommand struct {
+	configFlag
+	JSON     bool   `help:"Log JSON, and announce the address as one JSON object on the output."`
+	LogLevel string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level of the log: debug, info, warn or error (${default})."`
+}
+
+func (c *serveCommand) Help() string {
+	return help("Starts the plugins and serves until SIGTERM or SIGINT; then the calls in flight have server.drain_timeout to end. A second signal ends the host at once.",
+		"decision-gate serve --config decision-gate.hcl")
+}
+
+func (c *serveCommand) Run(ctx context.Context, std streams) error {
+	settings, lock, err := c.load()
+	if err != nil {
+		return tellFindings(err, std, false)
+	}
+	// A port that is taken is found before any plugin starts.
+	listener, err := listen(settings.Server.HTTP)
+	if err != nil {
+		return err
+	}
+	log := c.logger(std)
+	h, err := host.Open(ctx, host.Config{Settings: settings, Lock: lock, Logger: log})
+	if err != nil {
+		if listener != nil {
+			listener.Close()
+		}
+		return tellFindings(err, std, false)
+	}
+	s := &service{host: h, settings: settings.Server, listener: listener, log: log}
+	return errors.Join(c.serve(ctx, std, s), h.Close())
+}
+
+func (c *serveCommand) logger(std streams) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of the enum
+	options := &slog.HandlerOptions{Level: level}
+	if c.JSON {
+		return slog.New(slog.NewJSONHandler(std.err, options))
+	}
+	return slog.New(slog.NewTextHandler(std.err, options))
+}
+
+func listen(settings *config.HTTP) (net.Listener, error) {
+	if settings == nil {
+		return nil, nil
+	}
+	listener, err := net.Listen("tcp", settings.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("%w: stop what listens there, or choose another address in server.http.listen", err)
+	}
+	return listener, nil
+}
+
+// service is a host that clients can reach.
+type service struct {
+	host     *host.Host
+	settings config.Server
+	listener net.Listener // nil when only standard input is served
+	log      *slog.Logger
+}
+
+// serve serves until the context ends, or the peer on standard input is gone.
+func (c *serveCommand) serve(ctx context.Context, std streams, s *service) error {
+	serving, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var drains []func(context.Context) error
+	if s.listener != nil {
+		server := newHTTPServer(s.settings, s.host.Handler())
+		go func() { stop(server.Serve(s.listener)) }()
+		drains = append(drains, func(ctx context.Context) error { return errors.Join(server.Shutdown(ctx), server.Close()) })
+	}
+	if s.settings.Stdio != nil {
+		drains = append(drains, s.serveStdio(serving, stop, std))
+	}
+	if err := c.announce(std, s); err != nil {
+		return err
+	}
+	<-serving.Done()
+	if err := s.drain(drains); err != nil {
+		return err
+	}
+	if cause := context.Cause(serving); ctx.Err() == nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil // a signal, or the peer on standard input is gone
+}
+
+// drain lets the calls in flight end.
+func (s *service) drain(drains []func(context.Context) error) error {
+	s.log.Info("stopping", "drain_timeout", s.settings.DrainTimeout)
+	deadline, cancel := context.WithTimeout(context.Background(), s.settings.DrainTimeout)
+	defer cancel()
+	for _, drain := range drains {
+		if err := drain(deadline); err != nil {
+			return fmt.Errorf("some calls did not end within server.drain_timeout (%s) and were cut off", s.settings.DrainTimeout)
+		}
+	}
+	return nil
+}
+
+// newHTTPServer cuts off clients that stall, so that they cannot hold connections for ever.
+func newHTTPServer(settings config.Server, handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: settings.ReadHeaderTimeout,
+		ReadTimeout:       settings.ReadTimeout,
+		IdleTimeout:       settings.IdleTimeout,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	}
+}
+
+// serveStdio serves standard input and returns how to drain it. A read of standard input cannot be interrupted; so it is
+// read through a pipe that ends when the serving does, while the call in flight goes on.
+func (s *service) serveStdio(serving context.Context, stop context.CancelCauseFunc, std streams) func(context.Context) error {
+	in, feed := io.Pipe()
+	go func() {
+		_, err := io.Copy(feed, std.in)
+		feed.CloseWithError(err)
+	}()
+	context.AfterFunc(serving, func() { feed.CloseWithError(io.EOF) })
+	calls, cut := context.WithCancel(context.WithoutCancel(serving))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		stop(s.host.ServeStdio(calls, in, std.out))
+	}()
+	return func(deadline context.Context) error {
+		defer cut()
+		select {
+		case <-ended:
+			return nil
+		case <-deadline.Done():
+			return deadline.Err()
+		}
+	}
+}
+
+// announce says where the host listens; standard output belongs to the frames when there are any.
+func (c *serveCommand) announce(std streams, s *service) error {
+	out := std.out
+	if s.settings.Stdio != nil {
+		out = std.err
+	}
+	address := ""
+	if s.listener != nil {
+		address = s.listener.Addr().String()
+	}
+	switch {
+	case address == "":
+		s.log.Info("serving standard input and output", "version", version)
+		return nil
+	case c.JSON:
+		return writeJSON(out, struct {
+			Listening string `json:"listening"`
+			RPC       string `json:"rpc"`
+		}{address, "http://" + address + "/rpc"})
+	default:
+		_, err := fmt.Fprintf(out, "Decision Gate Host %s answers on http://%s/rpc\n", version, address)
+		return err
+	}
+}
