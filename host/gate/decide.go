@@ -119,23 +119,21 @@ func (s *Scenario) conclude(head Head, event *TriggerEvent, stage *StageSpec, ev
 
 // settle finds the outcome and moves the head (contract §6.6-11, §6.8).
 func (s *Scenario) settle(d *decided, stage *StageSpec, evals []GateEvalRecord, overdue bool, set *Settings) error {
-	status := gateStatus(evals)
+	gates := True
 	switch {
 	case overdue && stage.OnTimeout == FailOnTimeout:
 		d.fail("timeout")
 		return nil
-	case overdue && stage.OnTimeout == AdvanceWithFlag:
-		status = every(stage, True)
-	case overdue:
-		status = every(stage, Unknown)
-	default:
+	case overdue && stage.OnTimeout == AlternateBranch:
+		gates = Unknown
+	case !overdue:
 		if unmet := unmetGates(evals); len(unmet) > 0 {
 			d.decision.Outcome = hold(unmet)
 			return nil
 		}
 	}
 	// A routing error is an error of the call, not a decision.
-	next, err := s.next(stage, status)
+	next, err := s.next(stage, gates)
 	if err != nil {
 		return err
 	}
@@ -161,17 +159,6 @@ func (s *Scenario) settle(d *decided, stage *StageSpec, evals []GateEvalRecord, 
 func (d *decided) fail(reason string) {
 	d.head.Status = Failed
 	d.decision.Outcome = DecisionOutcome{Kind: Fail, Reason: reason}
-}
-
-func gateStatus(evals []GateEvalRecord) func(GateID) Truth {
-	return func(id GateID) Truth {
-		for i := range evals {
-			if evals[i].Evaluation.GateID == id {
-				return evals[i].Evaluation.Status
-			}
-		}
-		return Unknown
-	}
 }
 
 func unmetGates(evals []GateEvalRecord) []GateID {

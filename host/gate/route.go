@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// next finds the stage that follows (contract §6.7); nil means that the run completes. A rule that names a gate outside
-// of the stage sees it Unknown ([P-09]).
-func (s *Scenario) next(stage *StageSpec, status func(GateID) Truth) (*StageSpec, error) {
+// next finds the stage that follows (contract §6.7); nil means that the run completes. A run is routed when all gates of its
+// stage have the same status: True, or what a timeout makes of them. A rule that names a gate outside of the stage sees it
+// Unknown ([P-09]).
+func (s *Scenario) next(stage *StageSpec, gates Truth) (*StageSpec, error) {
 	switch stage.AdvanceTo.Kind {
 	case Linear:
 		if i := s.stages[stage.StageID] + 1; i < len(s.spec.Stages) {
@@ -17,8 +18,16 @@ func (s *Scenario) next(stage *StageSpec, status func(GateID) Truth) (*StageSpec
 	case Fixed:
 		return s.target(stage.AdvanceTo.StageID)
 	case Branch:
+		own := make(map[GateID]bool, len(stage.Gates))
+		for i := range stage.Gates {
+			own[stage.Gates[i].GateID] = true
+		}
 		for _, rule := range stage.AdvanceTo.Branches {
-			if strings.EqualFold(string(status(rule.GateID)), string(rule.Outcome)) {
+			status := Unknown
+			if own[rule.GateID] {
+				status = gates
+			}
+			if strings.EqualFold(string(status), string(rule.Outcome)) {
 				return s.target(rule.NextStageID)
 			}
 		}
@@ -37,18 +46,6 @@ func (s *Scenario) target(id StageID) (*StageSpec, error) {
 		return nil, Refuse(UnknownStage, id)
 	}
 	return stage, nil
-}
-
-// every is the status of the gates of a stage when all have the same; gates of other stages are Unknown.
-func every(stage *StageSpec, truth Truth) func(GateID) Truth {
-	return func(id GateID) Truth {
-		for i := range stage.Gates {
-			if stage.Gates[i].GateID == id {
-				return truth
-			}
-		}
-		return Unknown
-	}
 }
 
 // timedOut reports whether a tick finds its stage overdue (contract §6.8).
