@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/catalog"
@@ -46,9 +47,10 @@ type Config struct {
 
 // Host is a running host. It is safe for concurrent use.
 type Host struct {
-	catalog *catalog.Catalog
-	server  *mcp.Server
-	drain   config.Server
+	catalog   *catalog.Catalog
+	providers *evidence.Registry
+	server    *mcp.Server
+	drain     time.Duration
 }
 
 // Open starts the plugins and returns once every one of them is ready, or an error that names the plugin that is not.
@@ -59,7 +61,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	h := &Host{drain: cfg.Settings.Server}
+	h := &Host{drain: cfg.Settings.Server.DrainTimeout}
 	plugins, err := catalog.Open(ctx, catalog.Options{
 		Plugins:   pluginsOf(cfg),
 		PluginDir: cfg.Settings.PluginDir,
@@ -70,7 +72,10 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		return nil, err
 	}
 	h.catalog = plugins
-	if h.server, err = newServer(cfg, plugins); err != nil {
+	if h.providers, err = evidence.New(evidenceOptions(cfg.Settings)); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	if h.server, err = newServer(cfg, plugins, h.providers); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
@@ -89,7 +94,7 @@ func pluginsOf(cfg Config) []*config.Plugin {
 }
 
 // newServer puts the layers on top of one another: store, registry and runs, surface.
-func newServer(cfg Config, plugins *catalog.Catalog) (*mcp.Server, error) {
+func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registry) (*mcp.Server, error) {
 	backend, sink := cfg.Store, cfg.Runpack
 	if backend == nil {
 		backend = plugins.Store()
@@ -99,10 +104,6 @@ func newServer(cfg Config, plugins *catalog.Catalog) (*mcp.Server, error) {
 	}
 	if backend == nil {
 		return nil, errors.New(`no store: declare a plugin "store" block, or pass a Store to host.Open`)
-	}
-	providers, err := evidence.New(evidenceOptions(cfg.Settings))
-	if err != nil {
-		return nil, err
 	}
 	name, err := os.Hostname()
 	if err != nil {
@@ -147,7 +148,11 @@ func (h *Host) Plugins() []PluginStatus { return h.catalog.Status() }
 
 // Close drains and ends the plugins, within the drain timeout of the settings. Serve no more requests before it.
 func (h *Host) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), max(h.drain.DrainTimeout, minClose))
+	ctx, cancel := context.WithTimeout(context.Background(), max(h.drain, minClose))
 	defer cancel()
-	return h.catalog.Close(ctx)
+	err := h.catalog.Close(ctx)
+	if h.providers != nil {
+		err = errors.Join(err, h.providers.Close())
+	}
+	return err
 }
