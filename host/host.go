@@ -61,7 +61,10 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	h := &Host{drain: cfg.Settings.Server.DrainTimeout}
+	providers, err := evidence.New(evidenceOptions(cfg.Settings))
+	if err != nil {
+		return nil, err
+	}
 	plugins, err := catalog.Open(ctx, catalog.Options{
 		Plugins:   pluginsOf(cfg),
 		PluginDir: cfg.Settings.PluginDir,
@@ -69,13 +72,10 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		Logger:    cfg.Logger,
 	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, providers.Close())
 	}
-	h.catalog = plugins
-	if h.providers, err = evidence.New(evidenceOptions(cfg.Settings)); err != nil {
-		return nil, errors.Join(err, h.Close())
-	}
-	if h.server, err = newServer(cfg, plugins, h.providers); err != nil {
+	h := &Host{catalog: plugins, providers: providers, drain: cfg.Settings.Server.DrainTimeout}
+	if h.server, err = newServer(cfg, plugins, providers); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
@@ -150,9 +150,5 @@ func (h *Host) Plugins() []PluginStatus { return h.catalog.Status() }
 func (h *Host) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), max(h.drain, minClose))
 	defer cancel()
-	err := h.catalog.Close(ctx)
-	if h.providers != nil {
-		err = errors.Join(err, h.providers.Close())
-	}
-	return err
+	return errors.Join(h.catalog.Close(ctx), h.providers.Close())
 }
