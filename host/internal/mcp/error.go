@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
@@ -104,7 +103,6 @@ var sentinels = []struct {
 // asError says how a failure of a tool is told to the client.
 func asError(err error) *Error {
 	var told *Error
-	var decode *canonical.DecodeError
 	var capability *evidence.CapabilityError
 	var refusal *gate.Error
 	var artifact *runpack.ArtifactError
@@ -113,8 +111,6 @@ func asError(err error) *Error {
 	switch {
 	case errors.As(err, &told):
 		return told
-	case errors.As(err, &decode):
-		return refuse(InvalidParams, "%s", decode)
 	case errors.As(err, &capability):
 		return refuse(InvalidParams, "%s", capability)
 	case errors.As(err, &refusal):
@@ -137,7 +133,11 @@ func asError(err error) *Error {
 	if errors.Is(err, context.Canceled) {
 		return &Error{Code: Internal, Message: "the call was cancelled", Retry: true, cause: err}
 	}
-	known := faults[fault.ReasonOf(err)]
+	known, listed := faults[fault.ReasonOf(err)]
+	if !listed {
+		// A store that an embedder passes may have invented a reason.
+		known = faults[fault.Internal]
+	}
 	known.cause = err
 	return &known
 }

@@ -19,7 +19,7 @@ func typed[A, R any](name string, call func(s *Server, ctx context.Context, who 
 	return &tool{name: name, call: func(s *Server, ctx context.Context, who caller, arguments canonical.Value) (any, error) {
 		var a A
 		if err := canonical.Decode(arguments, &a); err != nil {
-			return nil, err
+			return nil, refuse(InvalidParams, "%s", err)
 		}
 		return call(s, ctx, who, a)
 	}}

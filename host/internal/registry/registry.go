@@ -54,14 +54,15 @@ func NewCommitID() (id [16]byte) {
 	return id
 }
 
-// decode reads a stored body; one that cannot be read is corrupt, not the caller's fault.
+// decode reads a stored body. One that cannot be read is corrupt, not the caller's fault: the cause is told as text, since
+// as an error it could be taken for one about the caller's own input.
 func decode(record store.Record, target any) error {
 	v, err := canonical.ParseRecord(record.Body)
 	if err == nil {
 		err = canonical.Decode(v, target)
 	}
 	if err != nil {
-		return fault.Wrap(fault.Corrupt, err, "stored %s record cannot be read", record.Key.Collection)
+		return fault.New(fault.Corrupt, "stored %s record cannot be read: %v", record.Key.Collection, err)
 	}
 	return nil
 }

@@ -117,13 +117,14 @@ func link(chain string, step []byte) string {
 	return hex.EncodeToString(next.Sum(nil))
 }
 
+// decode reads a stored body. The cause is told as text: as an error it could be taken for one about the caller's own input.
 func decode(record store.Record, target any) error {
 	v, err := canonical.ParseRecord(record.Body)
 	if err == nil {
 		err = canonical.Decode(v, target)
 	}
 	if err != nil {
-		return fault.Wrap(fault.Corrupt, err, "stored %s record cannot be read", record.Key.Collection)
+		return fault.New(fault.Corrupt, "stored %s record cannot be read: %v", record.Key.Collection, err)
 	}
 	return nil
 }
