@@ -130,6 +130,7 @@ func TestContainsStaysLinear(t *testing.T) {
 	same(t, "found at the end", string(gate.Contains.Compare(&gate.EvidenceValue{Kind: gate.JSONValue, JSON: evidence}, ptr(parse(t, "["+strings.Repeat("1,", n)+"1]")))), "True")
 	same(t, "missing at the end", string(gate.Contains.Compare(&gate.EvidenceValue{Kind: gate.JSONValue, JSON: evidence}, ptr(parse(t, "["+strings.Repeat("1,", n)+"2]")))), "False")
 	same(t, "of another kind", string(gate.Contains.Compare(&gate.EvidenceValue{Kind: gate.JSONValue, JSON: evidence}, ptr(parse(t, "["+strings.Repeat("1,", n)+"1.0]")))), "False")
+	same(t, "found at the start", string(gate.Contains.Compare(&gate.EvidenceValue{Kind: gate.JSONValue, JSON: parse(t, "[7"+strings.Repeat(",0", n)+"]")}, ptr(parse(t, "[7"+strings.Repeat(",0", n)+"]")))), "True")
 	floats := parse(t, "["+strings.Repeat(`{"a":0.0,"b":1},`, n)+`"x"]`)
 	same(t, "zeros and orders", string(gate.Contains.Compare(&gate.EvidenceValue{Kind: gate.JSONValue, JSON: floats}, ptr(parse(t, "["+strings.Repeat(`{"b":1,"a":-0.0},`, n)+`"x"]`)))), "True")
 }

@@ -149,6 +149,15 @@ func TestP04TrustOnlyTightens(t *testing.T) {
 	}
 }
 
+// A provider that names no lane has verified, as in a document without the member (contract §5.1).
+func TestNoLaneIsVerified(t *testing.T) {
+	answer := jsonAnswer(t, "1")
+	answer.Result.Lane = ""
+	if got := judge(t, "equals", answer, &gate.Settings{}); got.Status != gate.True || got.Result.Lane != gate.Verified {
+		t.Errorf("%s", declared(got))
+	}
+}
+
 // A lane that is neither of the two is no evidence at all.
 func TestUnknownLaneIsNotVerified(t *testing.T) {
 	answer := jsonAnswer(t, "1")
@@ -229,6 +238,23 @@ func TestPrecheck(t *testing.T) {
 	evidence["ok"] = jsonAnswer(t, `"`+strings.Repeat("x", gate.MaxEvidence)+`"`).Result
 	_, err = s.Precheck(gate.PrecheckRequest{Evidence: evidence}, lowered)
 	refused(t, err, "evidence payload exceeds size limit (1048577 > 1048576)")
+}
+
+// A precheck is routed as a trigger is: with its own gates true and those of other stages unknown.
+func TestPrecheckBranches(t *testing.T) {
+	s := compile(t, spec(stage("a", gateOf("g", `{"And":[]}`), branchTo("g", "unknown", "b")+`,{"gate_id":"g","outcome":"true","next_stage_id":"c"}]}`)+","+
+		stage("b", gateOf("h", `{"And":[]}`), branchTo("g", "true", "a")+`,{"gate_id":"g","outcome":"unknown","next_stage_id":"c"}]}`)+","+stage("c", "", terminal), ""))
+	for _, id := range []gate.StageID{"a", "b"} {
+		result, err := s.Precheck(gate.PrecheckRequest{StageID: &id}, &gate.Settings{})
+		if err != nil || result.Decision.ToStage != "c" {
+			t.Errorf("%s: %s, %v", id, declared(result.Decision), err)
+		}
+	}
+}
+
+// branchTo begins a branch with its first rule.
+func branchTo(id, outcome, next string) string {
+	return `{"kind":"branch","branches":[{"gate_id":"` + id + `","outcome":"` + outcome + `","next_stage_id":"` + next + `"}`
 }
 
 // Missing evidence is in the asserted lane: without it not even not_exists holds.
