@@ -109,7 +109,7 @@ func (r *Runs) trigger(ctx context.Context, ref Ref, call gate.TriggerCall, gath
 			return Decision{}, err
 		}
 	}
-	recorded, err := recordedBy(earlier)
+	recorded, err := recordedBy(earlier, call.Event.TriggerID)
 	if err != nil {
 		return Decision{}, err
 	}
@@ -127,12 +127,14 @@ func (r *Runs) trigger(ctx context.Context, ref Ref, call gate.TriggerCall, gath
 	return Decision{result, evaluations}, nil
 }
 
-func recordedBy(step *gate.Step) (*gate.Recorded, error) {
+// recordedBy is what the step of a trigger decided. A mark that leads to another trigger's step must not answer with its
+// decision.
+func recordedBy(step *gate.Step, trigger gate.TriggerID) (*gate.Recorded, error) {
 	if step == nil {
 		return nil, nil
 	}
-	if step.Decision == nil {
-		return nil, fault.New(fault.Corrupt, "the step of a trigger holds no decision")
+	if step.Decision == nil || step.Decision.TriggerID != trigger {
+		return nil, fault.New(fault.Corrupt, "the step that a trigger's mark leads to holds no decision on it")
 	}
 	packets := step.Packets
 	if packets == nil {
@@ -180,15 +182,20 @@ func (r *Runs) issuedPackets(ctx context.Context, ref Ref, n uint64) ([]gate.Pac
 	if n == 0 {
 		return issued, nil
 	}
-	scan := store.Scan{Collection: packetCollection, Tenant: uint64(ref.Tenant), Namespace: uint64(ref.Namespace), Prefix: ref.head().Path, Limit: n}
+	scan := store.Scan{Collection: packetCollection, Tenant: uint64(ref.Tenant), Namespace: uint64(ref.Namespace), Prefix: ref.head().Path}
 	err := r.store.Scan(ctx, scan, func(record store.Record) error {
-		var packet storedPacket
-		if err := decode(record, &packet); err != nil {
+		var packets storedPackets
+		if err := decode(record, &packets); err != nil {
 			return err
 		}
-		issued = append(issued, packet.PacketID)
+		if issued = append(issued, packets.PacketIDs...); uint64(len(issued)) >= n {
+			return errStop // what follows was issued after the head was loaded
+		}
 		return nil
 	})
+	if errors.Is(err, errStop) {
+		err = nil
+	}
 	if err == nil && uint64(len(issued)) != n {
 		err = fault.New(fault.Corrupt, "%d of %d packets of a run are listed", len(issued), n)
 	}
@@ -213,7 +220,9 @@ func (r *Runs) Submit(ctx context.Context, scenario gate.ScenarioID, request gat
 			if err != nil {
 				return err
 			}
-			existing = step.Submission
+			if existing = step.Submission; existing == nil || existing.SubmissionID != request.SubmissionID {
+				return fault.New(fault.Corrupt, "the step that a submission's mark leads to does not hold it")
+			}
 		}
 		t, answer, refusal := run.Head.Submit(request, existing)
 		if t.Step.ToolCall != nil {

@@ -39,17 +39,22 @@ func (r *Runs) commit(ctx context.Context, ref Ref, before loaded, t gate.Transi
 		return fault.New(fault.TooLarge, "the step is %d bytes, more than %d: return less evidence or issue smaller packets", len(step), maxStep)
 	}
 	after.Chain = link(before.Chain, step)
-	ops := append([]store.Op{
+	ops := append([]store.Op{ // the head first: a store names the first op that it refuses
 		{Kind: store.OpPut, Key: ref.head(), Body: canonical.Append(nil, after, canonical.Declared), Expect: store.Version(before.version)},
 		{Kind: store.OpPut, Key: ref.step(after.Steps), Body: step, Expect: store.Absent()},
 	}, marks(ref, before, after.Steps, t)...)
-	outcomes, err := r.store.Commit(ctx, []store.Commit{{ID: registry.NewCommitID(), Ops: append(ops, more...)}})
+	own := len(ops)
+	ops = append(ops, more...)
+	outcomes, err := r.store.Commit(ctx, []store.Commit{{ID: registry.NewCommitID(), Ops: ops}})
 	if err != nil {
 		return err
 	}
 	switch refusal := outcomes[0].Refusal; {
 	case refusal == nil:
 		return nil
+	case refusal.Reason == store.Conflict && 0 < refusal.Op && refusal.Op < own:
+		// The head is as it was loaded, and marks are loaded with it: nobody came first. Loading again would not help.
+		return fault.New(fault.Corrupt, "a run holds a %s record that its head does not know of", ops[refusal.Op].Key.Collection)
 	case refusal.Reason == store.Conflict:
 		return errConflict
 	default:
@@ -69,8 +74,12 @@ func marks(ref Ref, before loaded, step uint64, t gate.Transition) []store.Op {
 	if t.Step.Submission != nil {
 		put(ref.submission(t.Step.Submission.SubmissionID), mark)
 	}
-	for i, packet := range t.Step.Packets {
-		put(ref.packet(before.Head.Packets+uint64(i)), canonical.Append(nil, storedPacket{packet.Envelope.PacketID}, canonical.Declared))
+	if len(t.Step.Packets) > 0 {
+		issued := storedPackets{make([]gate.PacketID, len(t.Step.Packets))}
+		for i := range t.Step.Packets {
+			issued.PacketIDs[i] = t.Step.Packets[i].Envelope.PacketID
+		}
+		put(ref.packets(before.Head.Packets), canonical.Append(nil, issued, canonical.Declared))
 	}
 	return ops
 }

@@ -71,9 +71,12 @@ func (r Ref) key(collection string, path ...[]byte) store.Key {
 	}
 }
 
-func (r Ref) head() store.Key           { return r.key(headCollection) }
-func (r Ref) step(n uint64) store.Key   { return r.key(stepCollection, store.Uint64Segment(n)) }
-func (r Ref) packet(n uint64) store.Key { return r.key(packetCollection, store.Uint64Segment(n)) }
+func (r Ref) head() store.Key         { return r.key(headCollection) }
+func (r Ref) step(n uint64) store.Key { return r.key(stepCollection, store.Uint64Segment(n)) }
+
+// packets is the key of the entry for the packets that are issued when n were before.
+func (r Ref) packets(n uint64) store.Key { return r.key(packetCollection, store.Uint64Segment(n)) }
+
 func (r Ref) trigger(id gate.TriggerID) store.Key {
 	return r.key(triggerCollection, store.Segment(string(id)))
 }
@@ -103,9 +106,10 @@ type storedMark struct {
 	Step uint64 `member:"step"`
 }
 
-// storedPacket is the body of a packet's entry in the list of issued packets.
-type storedPacket struct {
-	PacketID gate.PacketID `member:"packet_id"`
+// storedPackets is the body of a step's entry in the list of issued packets. It is one record however many packets the step
+// issues, because a commit has a limited number of ops.
+type storedPackets struct {
+	PacketIDs []gate.PacketID `member:"packet_ids"`
 }
 
 func link(chain string, step []byte) string {
@@ -171,6 +175,9 @@ func (r *Runs) loadStep(ctx context.Context, ref Ref, mark store.Record) (*gate.
 	var step storedStep
 	if err := decode(records[0], &step); err != nil {
 		return nil, err
+	}
+	if step.Number != m.Step {
+		return nil, fault.New(fault.Corrupt, "step %d of a run says that it is step %d", m.Step, step.Number)
 	}
 	return &step.Records, nil
 }
