@@ -5,6 +5,7 @@ package registry
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"sync"
@@ -34,15 +35,21 @@ var (
 type Registry struct {
 	store store.Store
 
-	mu        sync.RWMutex
-	scenarios map[scenarioKey]*gate.Scenario
+	mu          sync.RWMutex
+	scenarios   map[scenarioKey]cachedScenario
+	cachedBytes int // the sizes of the scenarios
 	// accepted are the scenarios that this process has accepted a definition of: only for those a repeat is a conflict.
-	accepted map[scenarioKey]bool
+	accepted map[[sha256.Size]byte]bool
+}
+
+type cachedScenario struct {
+	*gate.Scenario
+	size int // in bytes, as stored
 }
 
 // New makes a registry on a store.
 func New(s store.Store) *Registry {
-	return &Registry{store: s, scenarios: map[scenarioKey]*gate.Scenario{}, accepted: map[scenarioKey]bool{}}
+	return &Registry{store: s, scenarios: map[scenarioKey]cachedScenario{}, accepted: map[[sha256.Size]byte]bool{}}
 }
 
 // NewCommitID makes an id that is unique and ordered by time, as stores index best: milliseconds, then random bytes.

@@ -1,9 +1,10 @@
 package registry
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"slices"
-	"strings"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
@@ -16,8 +17,9 @@ const scenarioCollection = "scenarios"
 // sharedTenant is the id space of scenarios without a tenant of their own, which every tenant looks into second.
 const sharedTenant gate.TenantID = 0
 
-// maxCachedScenarios bounds the memory of compiled scenarios. They never change, so that any may be dropped and read again.
-const maxCachedScenarios = 10_000
+// maxCachedBytes bounds the scenarios that are kept compiled, by the size of what is stored: a scenario may be as large as a
+// request, so that a number of them bounds nothing. They never change, so that any may be dropped and read again.
+const maxCachedBytes = 64 << 20
 
 type scenarioKey struct {
 	tenant gate.TenantID
@@ -27,6 +29,9 @@ type scenarioKey struct {
 func (k scenarioKey) store() store.Key {
 	return store.Key{Collection: scenarioCollection, Tenant: uint64(k.tenant), Path: [][]byte{store.Segment(string(k.id))}}
 }
+
+// sum stands for the key where it is kept for as long as the process lives: an id may be megabytes.
+func (k scenarioKey) sum() [sha256.Size]byte { return sha256.Sum256(store.AppendKey(nil, k.store())) }
 
 func spaceOf(spec *gate.ScenarioSpec) gate.TenantID {
 	if spec.DefaultTenantID == nil {
@@ -66,10 +71,10 @@ func (r *Registry) Define(ctx context.Context, scenario *gate.Scenario) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.accepted[key] {
+	if r.accepted[key.sum()] {
 		return ErrScenarioExists
 	}
-	r.accepted[key] = true
+	r.accepted[key.sum()] = true
 	return nil
 }
 
@@ -83,7 +88,7 @@ func sameSpec(a, b *gate.Scenario) bool {
 func (r *Registry) Defined(spec *gate.ScenarioSpec) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.accepted[scenarioKey{spaceOf(spec), spec.ScenarioID}]
+	return r.accepted[scenarioKey{spaceOf(spec), spec.ScenarioID}.sum()]
 }
 
 // Scenario finds a scenario for a tenant: in its own id space, else in the shared one. The error is ErrNoScenario when there is none.
@@ -137,7 +142,7 @@ func (r *Registry) Known(ctx context.Context, tenant gate.TenantID, id gate.Scen
 func (r *Registry) cached(key scenarioKey) *gate.Scenario {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.scenarios[key]
+	return r.scenarios[key].Scenario
 }
 
 func (r *Registry) load(ctx context.Context, key scenarioKey) (*gate.Scenario, error) {
@@ -162,14 +167,23 @@ func (r *Registry) compile(key scenarioKey, record store.Record) (*gate.Scenario
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.scenarios) >= maxCachedScenarios {
-		for old := range r.scenarios {
-			delete(r.scenarios, old)
-			break
+	r.keep(key, cachedScenario{scenario, len(record.Body)})
+	return scenario, nil
+}
+
+// keep caches a scenario, and drops others until there is room for it.
+func (r *Registry) keep(key scenarioKey, s cachedScenario) {
+	r.cachedBytes += s.size - r.scenarios[key].size
+	r.scenarios[key] = s
+	for other, dropped := range r.scenarios {
+		if r.cachedBytes <= maxCachedBytes {
+			return
+		}
+		if other != key {
+			r.cachedBytes -= dropped.size
+			delete(r.scenarios, other)
 		}
 	}
-	r.scenarios[key] = scenario
-	return scenario, nil
 }
 
 // ScenarioSummary is one line of a list.
@@ -191,7 +205,10 @@ func (r *Registry) Scenarios(ctx context.Context, tenant gate.TenantID, namespac
 		return nil, err
 	}
 	all := append(own, shared...)
-	slices.SortStableFunc(all, func(a, b ScenarioSummary) int { return strings.Compare(string(a.ScenarioID), string(b.ScenarioID)) })
+	// In the order of their keys, which is that of the ids but for very long ones: a page goes on where the scan does.
+	slices.SortStableFunc(all, func(a, b ScenarioSummary) int {
+		return bytes.Compare(store.Segment(string(a.ScenarioID)), store.Segment(string(b.ScenarioID)))
+	})
 	// A tenant's own scenario hides the shared one of the same id, as it does when it is used.
 	all = slices.CompactFunc(all, func(a, b ScenarioSummary) bool { return a.ScenarioID == b.ScenarioID })
 	return all[:min(limit, len(all))], nil
@@ -205,7 +222,13 @@ func (r *Registry) scanScenarios(ctx context.Context, space gate.TenantID, names
 	}
 	var found []ScenarioSummary
 	err := r.store.Scan(ctx, scan, func(record store.Record) error {
-		var stored storedScenario
+		var stored struct { // of storedScenario
+			Spec struct {
+				ScenarioID  gate.ScenarioID  `member:"scenario_id"`
+				NamespaceID gate.NamespaceID `member:"namespace_id"`
+			} `member:"spec"`
+			Hash canonical.HashDigest `member:"spec_hash"`
+		}
 		if err := decode(record, &stored); err != nil {
 			return err
 		}

@@ -91,20 +91,31 @@ func (r *Registry) Schema(ctx context.Context, tenant gate.TenantID, namespace g
 	return shape, err
 }
 
-// Schemas lists the schemas of a namespace by id and version, at most limit after the one named.
+// maxPageBytes ends a page of schemas early: a thousand schemas of a megabyte each are more than clients read (mcp contract
+// §1.9 names 16 MiB) and than a host should hold for one call. Clients follow the token of a short page as of any other.
+const maxPageBytes = 4 << 20
+
+// Schemas lists the schemas of a namespace by id and version, at most limit after the one named, and fewer when they are
+// large: none only at the end.
 func (r *Registry) Schemas(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, after *ShapeRef, limit int) ([]DataShape, error) {
 	scan := store.Scan{Collection: schemaCollection, Tenant: uint64(tenant), Namespace: uint64(namespace), Limit: uint64(limit)}
 	if after != nil {
 		scan.StartAfter = after.path()
 	}
-	shapes := []DataShape{}
+	shapes, size := []DataShape{}, 0
 	err := r.store.Scan(ctx, scan, func(record store.Record) error {
 		var shape DataShape
 		if err := decode(record, &shape); err != nil {
 			return err
 		}
 		shapes = append(shapes, shape)
+		if size += len(record.Body); size >= maxPageBytes {
+			return errEnough
+		}
 		return nil
 	})
+	if err == errEnough {
+		err = nil
+	}
 	return shapes, err
 }
