@@ -103,6 +103,14 @@ func descendAllowed(allowed []string, path string, create bool) (*Directory, err
 		return nil, artifactError(textResolveRoot, err)
 	}
 	for _, dir := range allowed {
+		if dir == "" {
+			continue // Abs would make it the working directory, which nobody has allowed.
+		}
+		// A configuration that was named by a relative path has relative directories.
+		dir, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, artifactError(textResolveRoot, err)
+		}
 		below, err := filepath.Rel(dir, absolute)
 		if err != nil || !filepath.IsLocal(below) {
 			continue

@@ -304,6 +304,35 @@ func TestAllowed(t *testing.T) {
 	}
 }
 
+// A configuration that was named by a relative path allows relative directories; an empty one allows nothing.
+func TestAllowedRelative(t *testing.T) {
+	base := t.TempDir()
+	t.Chdir(base)
+	for _, test := range []struct {
+		allowed, path string
+		allow         bool
+	}{
+		{"out", filepath.Join(base, "out", "a"), true},
+		{"out", "out/a", true},
+		{"./", filepath.Join(base, "out"), true},
+		{"out", filepath.Join(base, "other"), false},
+		{"out", filepath.Join(base, "out", "..", "other"), false},
+		{"", filepath.Join(base, "out"), false},
+		{"", "out", false},
+	} {
+		if err := os.MkdirAll("out", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		d, err := CreateAllowed([]string{test.allowed}, test.path)
+		if (err == nil) != test.allow {
+			t.Errorf("%q in %q: %v", test.path, test.allowed, err)
+		}
+		if err == nil {
+			d.Close()
+		}
+	}
+}
+
 // slow ends the context after its first bytes.
 type slow struct {
 	io.Reader
