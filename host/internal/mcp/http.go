@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Handler serves POST /rpc and the health routes (mcp contract §1.3).
@@ -31,6 +32,10 @@ func writeHealth(w http.ResponseWriter, status int, word string) {
 	_, _ = io.WriteString(w, `{"status":"`+word+`"}`)
 }
 
+// writeTimeout is the time that a client has to take an answer: one that does not read would hold its slot for ever. It is
+// generous, since the largest answers are megabytes.
+const writeTimeout = time.Minute
+
 // plain keeps ServeMux from answering in its own words: what is not one of our routes has an empty body, and no path is
 // redirected to another.
 func plain(mux *http.ServeMux) http.Handler {
@@ -53,7 +58,10 @@ func plain(mux *http.ServeMux) http.Handler {
 // loopback (Host), and a page of another origin (Origin). A client that is no browser sends no Origin.
 func local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !loopbackHost(r.Host) || !loopbackOrigin(r.Header.Values("Origin")) {
+		// That of the answer before this one on the same connection.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		// Only a client of HTTP/1.0 names no host, and no browser is one.
+		if r.Host != "" && !loopbackHost(r.Host) || !loopbackOrigin(r.Header.Values("Origin")) {
 			body, status := appendError(nil, nil, refuse(Unauthorized, "unauthorized"))
 			writeJSON(w, status, body)
 			return
@@ -121,6 +129,8 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
+	// The deadline was for sending the request. Left in force, it would cancel a call that takes longer than that.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -135,6 +145,7 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 func write(w http.ResponseWriter, a answer) { writeJSON(w, a.status, a.body) }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -94,23 +95,30 @@ type caller struct {
 	serverID, correlationID string
 }
 
-// serve answers one request.
-func (s *Server) serve(ctx context.Context, who caller, body []byte) answer {
+// serve answers one request. A panic ends the request, not the host and not the loop of a transport.
+func (s *Server) serve(ctx context.Context, who caller, body []byte) (a answer) {
 	began := time.Now()
+	var id *canonical.Value
+	defer func() {
+		if p := recover(); p != nil {
+			s.Logger.ErrorContext(ctx, "request panicked", "server_correlation_id", who.serverID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			a = failed(id, refuse(Internal, "internal error"))
+		}
+	}()
 	req, hasID, err := parseRequest(body)
+	if hasID {
+		id = &req.id
+	}
 	if err != nil {
 		s.logCall(ctx, who, "invalid", "", began, err)
-		if !hasID {
-			return failed(nil, err)
-		}
-		return failed(&req.id, err)
+		return failed(id, err)
 	}
 	result, tool, err := s.dispatch(ctx, who, &req)
 	s.logCall(ctx, who, req.method, tool, began, err)
 	if err != nil {
-		return failed(&req.id, err)
+		return failed(id, err)
 	}
-	return answer{appendResult(nil, req.id, result), 200}
+	return answer{appendResult(nil, req.id, result), http.StatusOK}
 }
 
 func (s *Server) dispatch(ctx context.Context, who caller, req *request) (result []byte, name string, _ *Error) {
@@ -136,19 +144,12 @@ func (s *Server) dispatch(ctx context.Context, who caller, req *request) (result
 	}
 }
 
-// callTool runs a tool. A panic ends the call, not the host.
-func (s *Server) callTool(ctx context.Context, who caller, t *tool, arguments canonical.Value) (result []byte, failure *Error) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.Logger.ErrorContext(ctx, "tool panicked", "tool", t.name, "server_correlation_id", who.serverID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			result, failure = nil, refuse(Internal, "internal error")
-		}
-	}()
+func (s *Server) callTool(ctx context.Context, who caller, t *tool, arguments canonical.Value) ([]byte, *Error) {
 	out, err := t.call(s, ctx, who, arguments)
 	if err != nil {
 		return nil, asError(err)
 	}
-	result = append(result, `{"content":[{"type":"json","json":`...)
+	result := []byte(`{"content":[{"type":"json","json":`)
 	result = canonical.Append(result, out, canonical.Declared)
 	return append(result, `}]}`...), nil
 }

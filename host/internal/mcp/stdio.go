@@ -23,22 +23,51 @@ var (
 )
 
 // ServeStdio answers Content-Length frames one at a time, in order, until in ends, which is a clean exit, or the context does.
+// It may leave a read of in behind, since nothing can end one.
 func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
-	reader := bufio.NewReaderSize(in, maxHeaderLine)
-	for ctx.Err() == nil {
-		body, err := s.readFrame(reader)
-		if errors.Is(err, io.EOF) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	frames := make(chan frame)
+	go s.readFrames(ctx, in, frames)
+	for {
+		select {
+		case <-ctx.Done():
 			return nil
-		}
-		if err != nil {
-			return err
-		}
-		a := s.serve(ctx, caller{transport: "stdio", serverID: s.correlation.next()}, body)
-		if _, err := fmt.Fprintf(out, "Content-Length: %d\r\n\r\n%s", len(a.body), a.body); err != nil {
-			return fmt.Errorf("transport error: stdio write failed: %w", err)
+		case f := <-frames:
+			if errors.Is(f.err, io.EOF) {
+				return nil
+			}
+			if f.err != nil {
+				return f.err
+			}
+			a := s.serve(ctx, caller{transport: "stdio", serverID: s.correlation.next()}, f.body)
+			if _, err := fmt.Fprintf(out, "Content-Length: %d\r\n\r\n%s", len(a.body), a.body); err != nil {
+				return fmt.Errorf("transport error: stdio write failed: %w", err)
+			}
 		}
 	}
-	return nil
+}
+
+// frame is what was read: a body, or the error after which nothing can be read.
+type frame struct {
+	body []byte
+	err  error
+}
+
+// readFrames reads beside the loop that serves: waiting for a peer that says nothing must not keep a host from ending.
+func (s *Server) readFrames(ctx context.Context, in io.Reader, frames chan<- frame) {
+	reader := bufio.NewReaderSize(in, maxHeaderLine)
+	for {
+		body, err := s.readFrame(reader)
+		select {
+		case frames <- frame{body, err}:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 // readFrame reads one frame; io.EOF means that the peer is gone between frames.
