@@ -48,9 +48,10 @@ tidy: ## Bring every go.mod and go.sum up to date
 	GOBIN=$(CURDIR)/.bin go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 
 .PHONY: generate
-generate: .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc ## Regenerate code from the protocol buffers
+generate: .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc ## Regenerate code from the protocol buffers, and docs/configuration.md
 	.bin/buf lint
 	.bin/buf generate
+	go generate ./host/config/reference
 
 .PHONY: check-generated
 check-generated: ## Regenerate in a copy and fail when that changes anything
