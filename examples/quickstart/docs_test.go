@@ -121,6 +121,9 @@ func (p *pageRun) run() {
 func (p *pageRun) add(b block) {
 	switch b.lang + " " + b.kind {
 	case "text ", "mermaid ":
+		if commandLine.MatchString(b.text) {
+			p.t.Errorf("%v: a command in a block that nobody runs", b)
+		}
 	case "sh ":
 		p.outputs = append(p.outputs, b)
 		fmt.Fprintf(&p.script, "echo %s\n%s", marker(len(p.outputs)-1), b.text)
@@ -156,6 +159,9 @@ func (p *pageRun) add(b block) {
 		p.t.Errorf("%v: no such kind of block", b)
 	}
 }
+
+// commandLine finds what looks like a command.
+var commandLine = regexp.MustCompile(`(?m)^\s*(\$|bin/|make |curl |go |git )`)
 
 func marker(n int) string { return fmt.Sprintf("=== block %d", n) }
 
@@ -316,6 +322,51 @@ func (p *pageRun) compile() {
 				p.t.Errorf("the Go blocks for %s do not compile: %v\n%s", pkg, err, out)
 			}
 		}
+	}
+}
+
+// setting finds the settings of a plugin in a lock file: its name, attributes and their defaults.
+var setting = regexp.MustCompile(`(?m)^  plugin\s+= "([^"]+)"|^    attribute "([^"]+)" \{|^      default_json\s+= "\\"(.*)\\""|^      (required)\s+= true`)
+
+// TestPluginSettings compares the table of the plugins' settings with what the plugins say of themselves.
+func TestPluginSettings(t *testing.T) {
+	dir := t.TempDir()
+	if err := copyFile("host.hcl", filepath.Join(dir, "host.hcl")); err != nil {
+		t.Fatal(err)
+	}
+	pin := exec.Command(filepath.Join(binaries, "decision-gate"), "plugin", "pin", "--config", filepath.Join(dir, "host.hcl"))
+	if out, err := pin.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	lock, err := os.ReadFile(filepath.Join(dir, "decision-gate.lock.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs", "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plugin string
+	var rows []string
+	for _, m := range setting.FindAllStringSubmatch(string(lock), -1) {
+		switch {
+		case m[1] != "":
+			plugin = m[1]
+		case m[2] != "":
+			rows = append(rows, fmt.Sprintf("| `%s` | `%s` | ", plugin, m[2]))
+		case m[3] != "":
+			rows[len(rows)-1] += "`" + m[3] + "` |"
+		default:
+			rows[len(rows)-1] += "required |"
+		}
+	}
+	for _, row := range rows {
+		if !strings.Contains(string(page), row) {
+			t.Errorf("docs/configuration.md lacks the row %s", row)
+		}
+	}
+	if listed := len(regexp.MustCompile("(?m)^\\| `(store|runpack)-").FindAllString(string(page), -1)); listed != len(rows) || len(rows) == 0 {
+		t.Errorf("docs/configuration.md lists %d settings, the plugins have %d: %q", listed, len(rows), rows)
 	}
 }
 
