@@ -80,7 +80,7 @@ evidence "json" {
   root    = "evidence"
   root_id = "system-tests-fixtures"
 }
-evidence "http" {}
+evidence "http" { allow_private = ["127.0.0.0/8"] }
 trust { min_lane = "asserted" }
 disclosure {
   raw_values              = true
