@@ -18,7 +18,7 @@ import (
 //
 //	sh            run by bash; the blocks of a page share one shell, and stop at the first failure
 //	sh serve      one command, run beside the others until the page ends
-//	sh make       lines "make TARGET": the targets exist (the demo has a test of its own)
+//	sh make       lines "make TARGET": the targets exist (the demo has a test of its own); and the clone before them
 //	text output   lines that the sh block before it must have written
 //	LANG file=P   saved as P; an hcl file must be valid
 //	hcl           a whole configuration, which must be valid
@@ -137,6 +137,9 @@ func (p *pageRun) add(b block) {
 		fmt.Fprintf(&p.script, "%s &\nfor i in $(seq 300); do curl -sf http://127.0.0.1:8080/readyz >/dev/null && break; kill -0 $!; sleep 0.1; done\n", strings.TrimSpace(b.text))
 	case "sh make":
 		for line := range strings.Lines(b.text) {
+			if strings.TrimSpace(line) == clone {
+				continue
+			}
 			target, _ := strings.CutPrefix(strings.TrimSpace(line), "make ")
 			dry := exec.Command("make", "-n", target)
 			dry.Dir = root
@@ -159,6 +162,9 @@ func (p *pageRun) add(b block) {
 		p.t.Errorf("%v: no such kind of block", b)
 	}
 }
+
+// clone is the one command that is not tried: it needs a network.
+const clone = "git clone https://github.com/decision-gate-host/decision-gate-host && cd decision-gate-host"
 
 // commandLine finds what looks like a command.
 var commandLine = regexp.MustCompile(`(?m)^\s*(\$|bin/|make |curl |go |git )`)
