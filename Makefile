@@ -73,17 +73,18 @@ lint: .bin/staticcheck ## Check format, vet, staticcheck, module files and that 
 	  CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -o /dev/null ./host/cmd/decision-gate || exit 1; \
 	  for p in $(PLUGINS); do CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -o /dev/null ./plugins/$$p || exit 1; done; done
 
-# What the tests need beside Go: a C compiler for the race detector, strace to see what a plugin syncs.
+# What the tests need beside Go: a C compiler for the race detector, strace to see what a plugin syncs, curl as the README
+# uses it.
 .PHONY: setup
 setup: ## Install what the tests need from Debian, when it is missing
 	@missing=''; command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; command -v strace >/dev/null || missing="$$missing strace"; \
-	command -v git >/dev/null || missing="$$missing git"; \
+	command -v git >/dev/null || missing="$$missing git"; command -v curl >/dev/null || missing="$$missing curl"; \
 	[ -z "$$missing" ] || { echo "installing$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing; }
 
 .PHONY: test
 test: setup check-generated lint ## Run every test, with the race detector
-	go test -race -timeout 15m work
+	go test -race -count=1 -timeout 15m work # -count=1: the cache does not see the plugins that tests build
 
 .PHONY: test-full
 test-full: test ## Run the long forms as well: fuzzing for a minute a target
