@@ -2,13 +2,23 @@ module github.com/decision-gate-host/decision-gate-host/plugins/store-sqlite
 
 go 1.26.0
 
-require github.com/decision-gate-host/decision-gate-host/sdk v0.0.0
+require (
+	github.com/decision-gate-host/decision-gate-host/sdk v0.0.0
+	github.com/ncruces/go-sqlite3 v0.36.0
+	go.uber.org/goleak v1.3.0
+)
 
 require (
-	github.com/ncruces/go-sqlite3 v0.36.0 // indirect
+	github.com/fatih/color v1.13.0 // indirect
+	github.com/golang/protobuf v1.5.4 // indirect
+	github.com/hashicorp/go-hclog v1.6.3 // indirect
+	github.com/hashicorp/go-plugin v1.8.0 // indirect
+	github.com/hashicorp/yamux v0.1.2 // indirect
+	github.com/mattn/go-colorable v0.1.12 // indirect
+	github.com/mattn/go-isatty v0.0.17 // indirect
 	github.com/ncruces/go-sqlite3-wasm/v6 v6.4.35401 // indirect
 	github.com/ncruces/julianday v1.0.0 // indirect
-	go.uber.org/goleak v1.3.0 // indirect
+	github.com/oklog/run v1.1.0 // indirect
 	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
