@@ -221,7 +221,6 @@ type row struct {
 
 func (r row) integer(column int) int64 { return r.s.ColumnInt64(column) }
 
-func (r row) null(column int) bool { return r.s.ColumnType(column) == sqlite3.NULL }
 
 // blob is a copy of the column's bytes.
 func (r row) blob(column int) []byte { return r.s.ColumnBlob(column, nil) }
