@@ -221,7 +221,6 @@ type row struct {
 
 func (r row) integer(column int) int64 { return r.s.ColumnInt64(column) }
 
-
 // blob is a copy of the column's bytes.
 func (r row) blob(column int) []byte { return r.s.ColumnBlob(column, nil) }
 
