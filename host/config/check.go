@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"fmt"
 	"net"
 	"net/netip"
 	"reflect"
@@ -39,7 +38,7 @@ func (c *checker) quote(field *string) string {
 
 func (c *checker) config(cfg *Config) {
 	c.bounds("", reflect.ValueOf(cfg).Elem())
-	for _, rule := range []func(*Config){c.listen, c.plugins, c.pluginFields, c.namespace, c.anchors, c.jsonEvidence, c.environment, c.runpackDirs} {
+	for _, rule := range []func(*Config){c.listen, c.plugins, c.pluginFields, c.namespace, c.anchors, c.jsonEvidence, c.runpackDirs} {
 		rule(cfg)
 	}
 }
@@ -242,30 +241,6 @@ func (c *checker) jsonEvidence(cfg *Config) {
 	if j := cfg.Evidence.JSON; j != nil && !rootID.MatchString(j.RootID) {
 		c.problem(&j.RootID, "Wrong root_id", "root_id has 1 to 64 of a-z, 0-9, _ and -; this is %s.", c.quote(&j.RootID))
 	}
-}
-
-func (c *checker) environment(cfg *Config) {
-	e := cfg.Evidence.Env
-	if e == nil {
-		return
-	}
-	for _, name := range sortedKeys(e.Values) {
-		switch {
-		case int64(len(name)) > e.MaxKeyBytes:
-			c.problem(&e.Values, "Name too long", "A name in values has %d bytes; max_key_bytes is %d.", len(name), e.MaxKeyBytes)
-		case int64(len(e.Values[name])) > e.MaxValueBytes:
-			c.problem(&e.Values, "Value too long", "The value of %s in values has %d bytes; max_value_bytes is %d.", fmt.Sprintf("%q", name), len(e.Values[name]), e.MaxValueBytes)
-		}
-	}
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 func (c *checker) runpackDirs(cfg *Config) {

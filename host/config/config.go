@@ -130,7 +130,8 @@ type EnvEvidence struct {
 	Deny          []string `hcl:"deny" max:"1024" help:"Names that may not be read, whatever allow says."`
 	MaxValueBytes int64    `hcl:"max_value_bytes" default:"65536" min:"1" max:"16777216" unit:"bytes" help:"Largest value."`
 	MaxKeyBytes   int64    `hcl:"max_key_bytes" default:"255" min:"1" max:"65536" unit:"bytes" help:"Longest name."`
-	// Values is nil when absent. When set, the process environment is never read.
+	// Values is nil when absent. When set, the process environment is never read. A name or value over its limit is no
+	// mistake here: it answers as one of the environment would, with an error (contract §10.2).
 	Values map[string]string `hcl:"values" max:"1024" help:"Names and values to answer with instead of the environment of the host."`
 }
 

@@ -19,8 +19,9 @@ plugin "runpack" "fs" {
 }
 evidence "time" { allow_logical = false }
 evidence "env" {
-  allow  = []
-  values = { NAME = "value" }
+  allow         = []
+  max_key_bytes = 3
+  values        = { NAME = "value" }
 }
 evidence "json" {
   root     = "files"

@@ -21,10 +21,6 @@ evidence "json" {
   root    = "files"
   root_id = "My Files"
 }
-evidence "env" {
-  max_key_bytes = 3
-  values        = { LONG = "x" }
-}
 plugin "store" "main" {
   command = ["", "x"]
   sha256  = "d3f0a8be02f6c074cf38c9c99d4d04c9c6466249"
