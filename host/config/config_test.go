@@ -101,7 +101,7 @@ func TestLoad(t *testing.T) {
 		{Kind: "runpack", Name: "fs", Command: Command{"runpack-fs"}, StartTimeout: 10 * time.Second, HealthInterval: 5 * time.Second, Dir: "testdata"},
 	}
 	want.Evidence.Time = &TimeEvidence{}
-	want.Evidence.Env = &EnvEvidence{Allow: []string{}, MaxValueBytes: 65536, MaxKeyBytes: 255, Values: map[string]string{"NAME": "value"}}
+	want.Evidence.Env = &EnvEvidence{Allow: []string{}, MaxValueBytes: 65536, MaxKeyBytes: 3, Values: map[string]string{"NAME": "value"}}
 	want.Evidence.JSON = &JSONEvidence{EvidencePolicy: EvidencePolicy{MinLane: "asserted"}, Root: "testdata/files", RootID: "files", MaxBytes: 1048576, AllowYAML: true}
 	want.Evidence.HTTP = &HTTPEvidence{
 		EvidencePolicy: EvidencePolicy{AllowRaw: true}, Timeout: 5 * time.Second, MaxResponseBytes: 1048576,
