@@ -10,7 +10,8 @@ import (
 // comparisonRules find conditions that no answer, or every answer, satisfies (contract §4).
 var comparisonRules = []Rule{
 	{
-		Code: "expected-absent", Severity: Warning, Fix: "Give an expected value that is not null, or compare with exists ([P-03]).",
+		// [P-03]
+		Code: "expected-absent", Severity: Warning, Fix: "Give an expected value that is not null, or compare with exists.",
 		find: eachComparison(func(path string, c *gate.ConditionSpec, found report) {
 			if c.Expected == nil && !existential(c.Comparator) {
 				found(path, "nothing is expected: condition `%s` is always unknown", clip(string(c.ConditionID)))
@@ -26,7 +27,8 @@ var comparisonRules = []Rule{
 		}),
 	},
 	{
-		Code: "never-comparable", Severity: Warning, Fix: "Expect a value of a kind that the comparator compares (contract §4.3).",
+		// contract §4.3
+		Code: "never-comparable", Severity: Warning, Fix: "Expect a value of a kind that the comparator compares.",
 		find: eachComparison(func(path string, c *gate.ConditionSpec, found report) {
 			if c.Expected != nil && !canCompare(c.Comparator, *c.Expected) {
 				found(path+".expected", "%s compares no answer with this value: condition `%s` is always unknown", c.Comparator, clip(string(c.ConditionID)))
@@ -47,7 +49,8 @@ var comparisonRules = []Rule{
 	},
 	{
 		Code: "number-kind", Severity: Warning,
-		Fix: "Write 1 for 1.0, unless answers are written with a fraction too: inside lists and objects the two differ ([P-02]), and the hash does not show it ([F-09]).",
+		// [P-02], [F-09]
+		Fix: "Write 1 for 1.0, unless answers are written with a fraction too: inside lists and objects the two differ, and the hash does not show it.",
 		find: eachComparison(func(path string, c *gate.ConditionSpec, found report) {
 			if c.Expected == nil || existential(c.Comparator) {
 				return

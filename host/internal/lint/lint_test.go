@@ -288,6 +288,18 @@ func TestRecordedDefinitions(t *testing.T) {
 	}
 }
 
+// Hashes are those of the open-source Decision Gate, awkward numbers and texts included.
+func TestRecordedHashes(t *testing.T) {
+	providers := offline(t)
+	eachLine(t, "spec_hash.jsonl", func(v canonical.Value) {
+		want, _ := at(v, "spec_hash").Text()
+		report := Check(canonical.AppendValue(nil, at(v, "spec"), canonical.Declared), providers)
+		if report.SpecHash == nil || report.SpecHash.Value != want {
+			t.Errorf("hash %v, want %s: %+v", report.SpecHash, want, report.Findings)
+		}
+	})
+}
+
 // Whatever is done to a document, lint finds errors in it if the engine refuses it, and points into it.
 func TestAgreesWithEngine(t *testing.T) {
 	providers, document := offline(t), good(t)

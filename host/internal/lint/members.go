@@ -13,7 +13,8 @@ import (
 
 var memberRule = Rule{
 	Code: "unknown-member", Severity: Warning,
-	Fix: "Correct the name or remove the member: the host drops it without a word, and it is no part of the hash (contract §0.4).",
+	// contract §0.4
+	Fix: "Correct the name or remove the member: the host drops it without a word, and it is no part of the hash.",
 }
 
 var (

@@ -22,7 +22,8 @@ var payloadRules = []Rule{
 		},
 	},
 	{
-		Code: "content-hash-format", Severity: Warning, Fix: "Write the SHA-256 of the content as 64 lower-case hexadecimal digits: nobody can check it otherwise ([F-28]).",
+		// [F-28]
+		Code: "content-hash-format", Severity: Warning, Fix: "Write the SHA-256 of the content as 64 lower-case hexadecimal digits: nobody can check it otherwise.",
 		find: func(s *subject, found report) {
 			s.eachPacket(func(path string, p *gate.PacketSpec) {
 				if p.Payload.Kind == gate.ExternalPayload && !hexDigest.MatchString(p.Payload.ContentRef.ContentHash.Value) {
@@ -45,7 +46,8 @@ var payloadRules = []Rule{
 		},
 	},
 	{
-		Code: "expiry-not-enforced", Severity: Warning, Fix: "Let receivers look at it, or remove it: the host writes it down and does nothing more ([F-22]).",
+		// [F-22]
+		Code: "expiry-not-enforced", Severity: Warning, Fix: "Let receivers look at it, or remove it: the host writes it down and does nothing more.",
 		find: func(s *subject, found report) {
 			s.eachPacket(func(path string, p *gate.PacketSpec) {
 				if p.Expiry != nil {

@@ -30,7 +30,8 @@ var queryRules = []Rule{
 		},
 	},
 	{
-		Code: "unused-condition", Severity: Warning, Fix: "Name it in a gate, or remove it: it is never asked, and its provider must exist all the same ([P-28]).",
+		// [P-28]
+		Code: "unused-condition", Severity: Warning, Fix: "Name it in a gate, or remove it: it is never asked, and its provider must exist all the same.",
 		find: func(s *subject, found report) {
 			used := map[gate.ConditionID]bool{}
 			s.eachNode(func(_ string, _ int, r gate.Requirement) {
@@ -46,7 +47,8 @@ var queryRules = []Rule{
 		},
 	},
 	{
-		Code: "trust-no-effect", Severity: Note, Fix: "Remove it, or lower trust.min_lane of the host: a scenario can only ask for more than the host does ([P-04]).",
+		// [P-04]
+		Code: "trust-no-effect", Severity: Note, Fix: "Remove it, or lower trust.min_lane of the host: a scenario can only ask for more than the host does.",
 		find: func(s *subject, found report) {
 			note := func(path string, trust *gate.TrustRequirement) {
 				if trust != nil && trust.MinLane == gate.Asserted {

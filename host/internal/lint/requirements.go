@@ -13,7 +13,7 @@ var requirementRules = []Rule{
 		find: func(s *subject, found report) {
 			s.eachNode(func(path string, _ int, r gate.Requirement) {
 				if r.Kind == gate.Group && int(r.Min) > len(r.Reqs) {
-					found(path+".RequireGroup.min", "min is %d, and there are %d members", r.Min, len(r.Reqs))
+					found(path+".RequireGroup.min", "min is %d, of %d", r.Min, len(r.Reqs))
 				}
 			})
 		},

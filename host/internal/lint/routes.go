@@ -2,7 +2,6 @@ package lint
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -38,10 +37,15 @@ var routeRules = []Rule{
 		Code: "no-exit", Severity: Warning, Fix: "Lead a stage out of the circle: no run of this scenario ever completes.",
 		find: func(s *subject, found report) {
 			reached := s.reachable()
-			if len(s.spec.Stages) == 0 || slices.ContainsFunc(slices.Collect(maps.Keys(reached)), func(i int) bool { return s.ends(i) }) {
-				return
+			for i := range reached {
+				// A stage that is named and is not there has its own finding.
+				if s.ends(i) || len(s.successors(i)) == 0 {
+					return
+				}
 			}
-			found("stages", "from the first stage no last one is reached")
+			if len(reached) > 0 {
+				found("stages", "from the first stage no last one is reached")
+			}
 		},
 	},
 	{
@@ -71,7 +75,8 @@ var routeRules = []Rule{
 		}),
 	},
 	{
-		Code: "timeout-completes", Severity: Warning, Fix: `Set on_timeout to "fail", or add a stage for runs that are late ([P-11]).`,
+		// [P-11]
+		Code: "timeout-completes", Severity: Warning, Fix: `Set on_timeout to "fail", or add a stage for runs that are late.`,
 		find: eachTimeout(func(path string, stage *gate.StageSpec, last bool, found report) {
 			if stage.Timeout != nil && stage.OnTimeout != gate.FailOnTimeout && last {
 				found(path+".on_timeout", "the timeout of a last stage completes the run, with nothing that tells it from success")
@@ -79,7 +84,8 @@ var routeRules = []Rule{
 		}),
 	},
 	{
-		Code: "timeout-no-branch", Severity: Warning, Fix: `Say "advance_with_flag", which does the same, or branch ([P-10]).`,
+		// [P-10]
+		Code: "timeout-no-branch", Severity: Warning, Fix: `Say "advance_with_flag", which does the same, or branch.`,
 		find: eachTimeout(func(path string, stage *gate.StageSpec, _ bool, found report) {
 			if stage.Timeout != nil && stage.OnTimeout == gate.AlternateBranch && stage.AdvanceTo.Kind != gate.Branch {
 				found(path+".on_timeout", "alternate_branch, and the stage has no branches")
@@ -107,7 +113,8 @@ var routeRules = []Rule{
 		}),
 	},
 	{
-		Code: "reserved-trigger", Severity: Note, Fix: "Use other trigger ids: when a run starts with its entry packets, `init` is answered with the start ([P-08]).",
+		// [P-08]
+		Code: "reserved-trigger", Severity: Note, Fix: "Use other trigger ids: when a run starts with its entry packets, `init` is answered with the start.",
 		find: func(s *subject, found report) {
 			if len(s.spec.Stages) > 0 && len(s.spec.Stages[0].EntryPackets) > 0 {
 				found("stages[0].entry_packets", "the trigger id `init` is taken")
