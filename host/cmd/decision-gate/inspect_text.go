@@ -45,6 +45,9 @@ func writeFormula(b *strings.Builder, r gate.Requirement, inner bool) {
 
 func writeList(b *strings.Builder, reqs []gate.Requirement, between string) {
 	for i, r := range reqs {
+		if b.Len() > maxText {
+			return
+		}
 		if i > 0 {
 			b.WriteString(between)
 		}
