@@ -85,7 +85,7 @@ func loopbackHost(host string) bool {
 func loopbackOrigin(origins []string) bool {
 	for _, origin := range origins {
 		u, err := url.Parse(origin)
-		if err != nil || u.Host == "" || !loopbackHost(u.Host) {
+		if err != nil || !loopbackHost(u.Host) {
 			return false
 		}
 	}
@@ -109,7 +109,7 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 		id, label := checkCorrelationID(values[0])
 		if label != "" {
 			s.Logger.WarnContext(r.Context(), "correlation id refused", "server_correlation_id", who.serverID, "label", label)
-			write(w, failed(nil, refuse(InvalidCorrelationID, "invalid correlation id")))
+			s.write(w, failed(nil, refuse(InvalidCorrelationID, "invalid correlation id")))
 			return
 		}
 		who.correlationID = id
@@ -125,27 +125,27 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	default:
-		write(w, failed(nil, refuse(Overloaded, "server overloaded")))
+		s.write(w, failed(nil, refuse(Overloaded, "server overloaded")))
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
-	// The deadline was for sending the request. Left in force, it would cancel a call that takes longer than that.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		write(w, failed(nil, refuse(TooLarge, "request body too large")))
+		s.write(w, failed(nil, refuse(TooLarge, "request body too large")))
 	case err != nil:
-		write(w, failed(nil, errInvalidRequest))
+		s.write(w, failed(nil, errInvalidRequest))
 	default:
-		write(w, s.serve(r.Context(), who, body))
+		s.write(w, s.serve(r.Context(), who, body))
 	}
 }
 
-func write(w http.ResponseWriter, a answer) { writeJSON(w, a.status, a.body) }
+func (s *Server) write(w http.ResponseWriter, a answer) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.writeTimeout))
+	writeJSON(w, a.status, a.body)
+}
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body)

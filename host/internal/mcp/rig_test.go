@@ -115,7 +115,9 @@ func (r *rig) must(tool, arguments string) string {
 	if a.Error != nil {
 		r.t.Fatalf("%s: %+v", tool, *a.Error)
 	}
-	var result struct{ Content []struct{ JSON json.RawMessage } }
+	var result struct {
+		Content []struct{ JSON json.RawMessage }
+	}
 	if err := json.Unmarshal(a.Result, &result); err != nil {
 		r.t.Fatal(err)
 	}

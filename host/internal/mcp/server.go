@@ -65,6 +65,8 @@ type Server struct {
 	list        []byte // the answer to tools/list, which never changes
 	correlation *correlationIDs
 	slots       chan struct{}
+	// writeTimeout is the constant of that name, but in its test.
+	writeTimeout time.Duration
 }
 
 // New makes a Server.
@@ -73,6 +75,8 @@ func New(config Config) (*Server, error) {
 		Config:      config,
 		correlation: newCorrelationIDs(),
 		slots:       make(chan struct{}, config.MaxInflight),
+
+		writeTimeout: writeTimeout,
 	}
 	return s, s.describeTools()
 }

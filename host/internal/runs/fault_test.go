@@ -205,6 +205,9 @@ func TestCancelled(t *testing.T) {
 		if _, err := r.Trigger(ctx, "loop", trigger("r", "t")); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: got %v", name, err)
 		}
+		if n := r.store.Counts()[faultystore.Commit]; n > 0 && name != "commit" && name != "backoff" {
+			t.Errorf("%s: a commit was begun for a client that had left", name)
+		}
 		r.store.Around(nil)
 		r.evidence.between = nil
 		r.idle()
@@ -296,10 +299,12 @@ func TestDamage(t *testing.T) {
 		damage{"step changed", stepCollection, swap(`"status":"True"`, `"status":"False"`), "history"},
 		damage{"step renumbered", stepCollection, swap(`"step":2`, `"step":3`), "repeat history"},
 		damage{"chain changed", headCollection, swap(`"chain":"`, `"chain":"00`), "history"},
-		damage{"steps uncounted", headCollection, swap(`"steps":3`, `"steps":2`), "next status submit repeat resubmit history"},
-		damage{"trigger mark to another step", triggerCollection, replaceWith(`{"step":1}`), "repeat"},
+		damage{"steps uncounted", headCollection, swap(`"steps":5`, `"steps":4`), "next status submit repeat resubmit history"},
+		damage{"trigger mark to a step without a decision", triggerCollection, replaceWith(`{"step":1}`), "repeat"},
+		damage{"trigger mark to another trigger's step", triggerCollection, replaceWith(`{"step":4}`), "repeat"},
 		damage{"trigger mark to no step", triggerCollection, replaceWith(`{"step":99}`), "repeat"},
-		damage{"submission mark to another step", submissionCollection, replaceWith(`{"step":1}`), "resubmit"},
+		damage{"submission mark to a step without a submission", submissionCollection, replaceWith(`{"step":1}`), "resubmit"},
+		damage{"submission mark to another submission's step", submissionCollection, replaceWith(`{"step":5}`), "resubmit"},
 		damage{"packets removed", packetCollection, remove, "status"},
 		damage{"packets lost", packetCollection, swap(`,"p-1"`, ``), "status"},
 		damage{"other spec", "scenarios", swap(`"spec_version":"1"`, `"spec_version":"2"`), "next status submit repeat resubmit history"},
@@ -311,15 +316,17 @@ func TestDamage(t *testing.T) {
 				"status":   func(r *rig) error { _, err := r.status("r"); return err },
 				"submit":   func(r *rig) error { _, err := r.submit("r", "new", "x"); return err },
 				"repeat":   func(r *rig) error { _, err := r.next("r", "t"); return err },
-				"resubmit": func(r *rig) error { _, err := r.submit("r", "s", "x"); return err },
+				"resubmit": func(r *rig) error { _, err := r.submit("r", "of t", "x"); return err },
 				"history":  func(r *rig) error { _, err := r.history("r"); return err },
 			} {
 				r := started(t)
-				if _, err := r.next("r", "t"); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := r.submit("r", "s", "x"); err != nil {
-					t.Fatal(err)
+				for _, id := range []string{"t", "u"} {
+					if _, err := r.next("r", gate.TriggerID(id)); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := r.submit("r", gate.SubmissionID("of "+id), "x"); err != nil {
+						t.Fatal(err)
+					}
 				}
 				// Another host, which has nothing cached.
 				r = newRig(t, r.store)
