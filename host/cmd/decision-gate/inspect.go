@@ -234,7 +234,7 @@ func nextOf(spec *gate.ScenarioSpec, i int) string {
 	case gate.Fixed:
 		return "to " + string(to.StageID)
 	case gate.Branch:
-		return fmt.Sprintf("%s", plural(len(to.Branches), "branch rule"))
+		return plural(len(to.Branches), "branch rule")
 	default:
 		return "the last"
 	}
