@@ -138,11 +138,11 @@ type scenariosPage struct {
 
 // scenariosList is mcp contract §4.18. The token of a page is there as long as the page is not empty.
 func (s *Server) scenariosList(ctx context.Context, _ caller, a listArguments) (scenariosPage, error) {
-	limit, err := a.limit()
-	if err != nil {
+	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
 		return scenariosPage{}, err
 	}
-	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
+	limit, err := a.limit()
+	if err != nil {
 		return scenariosPage{}, err
 	}
 	items, err := s.Registry.Scenarios(ctx, a.TenantID, a.NamespaceID, (*gate.ScenarioID)(a.Cursor), limit)

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
@@ -46,6 +47,9 @@ func (s *Server) schemasRegister(ctx context.Context, _ caller, a shapeRecord) (
 		return shapeRecord{}, refuse(InvalidParams, "schema exceeds size limit: %d bytes (max %d)", size, s.Schemas.MaxBytes)
 	}
 	if _, err := schema.Compile(a.Record.Schema); err != nil {
+		if full, failed := s.Registry.Full(ctx, a.Record.TenantID, a.Record.NamespaceID, s.Schemas.MaxEntries); failed != nil || full {
+			return shapeRecord{}, cmp.Or(failed, registry.ErrRegistryFull)
+		}
 		return shapeRecord{}, refuse(InvalidParams, "invalid schema: %v", err)
 	}
 	return a, s.Registry.Register(ctx, a.Record, s.Schemas.MaxEntries)
@@ -73,11 +77,11 @@ type schemasPage struct {
 
 // schemasList answers a page; its token names the last item and is there as long as the page is not empty.
 func (s *Server) schemasList(ctx context.Context, _ caller, a listArguments) (schemasPage, error) {
-	limit, err := a.limit()
-	if err != nil {
+	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
 		return schemasPage{}, err
 	}
-	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
+	limit, err := a.limit()
+	if err != nil {
 		return schemasPage{}, err
 	}
 	var after *registry.ShapeRef

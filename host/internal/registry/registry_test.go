@@ -188,6 +188,7 @@ func TestScenarioPages(t *testing.T) {
 		for _, id := range elsewhere {
 			_ = r.Define(context.Background(), scenario(t, id, 2, 1, "another tenant's"))
 			_ = r.Define(context.Background(), scenario(t, id+"'", 1, 2, "another namespace's"))
+			_ = r.Define(context.Background(), scenario(t, id, 1, 2, "of the tenant, in another namespace"))
 		}
 		limit := rapid.IntRange(1, 5).Draw(t, "limit")
 		got := map[string]string{}
@@ -220,6 +221,29 @@ func TestScenarioPages(t *testing.T) {
 			t.Fatalf("%d are listed, want %d", len(got), len(want))
 		}
 	})
+}
+
+// TestUnknownScenarioCursor starts a list again after an id that is not in it, though the tenant has it elsewhere.
+func TestUnknownScenarioCursor(t *testing.T) {
+	r := New(faultystore.New())
+	for _, s := range []*gate.Scenario{
+		scenario(t, "b", 1, 1, "1"), scenario(t, "d", sharedTenant, 1, "1"),
+		scenario(t, "c", 1, 2, "another namespace's"), scenario(t, "cc", 2, 1, "another tenant's"),
+	} {
+		if err := r.Define(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for after, want := range map[gate.ScenarioID]string{"": "[b d]", "a": "[b d]", "b": "[d]", "c": "[b d]", "cc": "[b d]", "d": "[]", "e": "[b d]"} {
+		page, err := r.Scenarios(t.Context(), 1, 1, &after, 10)
+		ids := []gate.ScenarioID{}
+		for _, item := range page {
+			ids = append(ids, item.ScenarioID)
+		}
+		if got := fmt.Sprint(ids); err != nil || got != want {
+			t.Errorf("after %q: %s, %v; want %s", after, got, err, want)
+		}
+	}
 }
 
 // TestCacheIsBounded uses more scenarios than fit: the oldest are dropped, and are found again.
@@ -280,6 +304,11 @@ func TestRegister(t *testing.T) {
 	} {
 		if err := r.Register(t.Context(), step.shape, 2); !errors.Is(err, step.want) || err != nil && step.want == nil {
 			t.Errorf("step %d: %v, want %v", i, err, step.want)
+		}
+	}
+	for namespace, want := range map[gate.NamespaceID]bool{1: true, 3: false} {
+		if full, err := r.Full(t.Context(), 1, namespace, 2); err != nil || full != want {
+			t.Errorf("namespace %d is full: %t, %v; want %t", namespace, full, err, want)
 		}
 	}
 	if _, err := r.Schema(t.Context(), 2, 1, ShapeRef{"a", "1"}); !errors.Is(err, ErrNoSchema) {

@@ -194,8 +194,17 @@ type ScenarioSummary struct {
 }
 
 // Scenarios lists the scenarios of a namespace that a tenant may use, its own and the shared ones, by id, at most limit
-// after the one named.
+// after the one named. An id that is not in the list starts it from the beginning (mcp contract §4.18).
 func (r *Registry) Scenarios(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, after *gate.ScenarioID, limit int) ([]ScenarioSummary, error) {
+	if after != nil {
+		known, err := r.listed(ctx, tenant, namespace, *after)
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			after = nil
+		}
+	}
 	own, err := r.scanScenarios(ctx, tenant, namespace, after, limit)
 	if err != nil {
 		return nil, err
@@ -214,6 +223,41 @@ func (r *Registry) Scenarios(ctx context.Context, tenant gate.TenantID, namespac
 	return all[:min(limit, len(all))], nil
 }
 
+// summarize reads of a stored scenario what a list shows.
+func summarize(record store.Record) (ScenarioSummary, error) {
+	var stored struct { // of storedScenario
+		Spec struct {
+			ScenarioID  gate.ScenarioID  `member:"scenario_id"`
+			NamespaceID gate.NamespaceID `member:"namespace_id"`
+		} `member:"spec"`
+		Hash canonical.HashDigest `member:"spec_hash"`
+	}
+	err := decode(record, &stored)
+	return ScenarioSummary{stored.Spec.ScenarioID, stored.Spec.NamespaceID, stored.Hash}, err
+}
+
+// listed reports whether the list of a namespace holds an id. It looks into both id spaces, as the list does: a tenant's own
+// scenario in another namespace does not take the shared one of the same id from the list, where it may end a page.
+func (r *Registry) listed(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, id gate.ScenarioID) (bool, error) {
+	records, err := r.store.Get(ctx, []store.Key{scenarioKey{tenant, id}.store(), scenarioKey{sharedTenant, id}.store()})
+	if err != nil {
+		return false, err
+	}
+	for _, record := range records {
+		if record.Version == 0 {
+			continue
+		}
+		summary, err := summarize(record)
+		if err != nil {
+			return false, err
+		}
+		if summary.NamespaceID == namespace {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // scanScenarios walks one id space until limit scenarios of the namespace are found.
 func (r *Registry) scanScenarios(ctx context.Context, space gate.TenantID, namespace gate.NamespaceID, after *gate.ScenarioID, limit int) ([]ScenarioSummary, error) {
 	scan := store.Scan{Collection: scenarioCollection, Tenant: uint64(space)}
@@ -222,18 +266,12 @@ func (r *Registry) scanScenarios(ctx context.Context, space gate.TenantID, names
 	}
 	var found []ScenarioSummary
 	err := r.store.Scan(ctx, scan, func(record store.Record) error {
-		var stored struct { // of storedScenario
-			Spec struct {
-				ScenarioID  gate.ScenarioID  `member:"scenario_id"`
-				NamespaceID gate.NamespaceID `member:"namespace_id"`
-			} `member:"spec"`
-			Hash canonical.HashDigest `member:"spec_hash"`
-		}
-		if err := decode(record, &stored); err != nil {
+		summary, err := summarize(record)
+		if err != nil {
 			return err
 		}
-		if stored.Spec.NamespaceID == namespace {
-			found = append(found, ScenarioSummary{stored.Spec.ScenarioID, namespace, stored.Hash})
+		if summary.NamespaceID == namespace {
+			found = append(found, summary)
 		}
 		if len(found) == limit {
 			return errEnough

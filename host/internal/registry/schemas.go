@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
@@ -51,12 +52,27 @@ func schemaKey(tenant gate.TenantID, namespace gate.NamespaceID, ref ShapeRef) s
 	return store.Key{Collection: schemaCollection, Tenant: uint64(tenant), Namespace: uint64(namespace), Path: ref.path()}
 }
 
+func schemaCount(tenant gate.TenantID, namespace gate.NamespaceID) store.Key {
+	return store.Key{Collection: schemaCountCollection, Tenant: uint64(tenant), Namespace: uint64(namespace), Path: [][]byte{[]byte("entries")}}
+}
+
+// Full reports whether Register would answer ErrRegistryFull.
+func (r *Registry) Full(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, maxEntries uint64) (bool, error) {
+	records, err := r.store.Get(ctx, []store.Key{schemaCount(tenant, namespace)})
+	if err != nil || records[0].Version == 0 {
+		return maxEntries == 0, err
+	}
+	if len(records[0].Body) != 8 {
+		return false, fault.New(fault.Corrupt, "the count of schemas is not a counter")
+	}
+	return binary.BigEndian.Uint64(records[0].Body) >= maxEntries, nil
+}
+
 // Register stores a schema for ever. maxEntries bounds the schemas of a namespace. The error is ErrRegistryFull or ErrSchemaExists.
 func (r *Registry) Register(ctx context.Context, shape DataShape, maxEntries uint64) error {
 	// The count and the schema are one commit, so that registering at once on many hosts cannot pass the limit.
-	count := store.Key{Collection: schemaCountCollection, Tenant: uint64(shape.TenantID), Namespace: uint64(shape.NamespaceID), Path: [][]byte{[]byte("entries")}}
 	outcomes, err := r.store.Commit(ctx, []store.Commit{{ID: NewCommitID(), Ops: []store.Op{
-		{Kind: store.OpAdd, Key: count, Delta: 1, Max: maxEntries},
+		{Kind: store.OpAdd, Key: schemaCount(shape.TenantID, shape.NamespaceID), Delta: 1, Max: maxEntries},
 		{
 			Kind: store.OpPut, Key: schemaKey(shape.TenantID, shape.NamespaceID, ShapeRef{shape.SchemaID, shape.Version}),
 			Body: canonical.Append(nil, shape, canonical.Declared), Expect: store.Absent(),
