@@ -2,6 +2,7 @@ package host
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
@@ -40,8 +41,9 @@ func gateSettings(c *config.Config) *gate.Settings {
 	}
 	for _, a := range c.Anchors {
 		settings.Anchors.Providers = append(settings.Anchors.Providers, gate.ProviderAnchorPolicy{
-			ProviderID:  gate.ProviderID(a.Provider),
-			Requirement: gate.AnchorRequirement{AnchorType: a.Type, RequiredFields: a.RequiredFields},
+			ProviderID: gate.ProviderID(a.Provider),
+			// In byte order, as manifests have them: bundles of one policy are the same however it was written.
+			Requirement: gate.AnchorRequirement{AnchorType: a.Type, RequiredFields: slices.Sorted(slices.Values(a.RequiredFields))},
 		})
 	}
 	return settings
