@@ -12,7 +12,7 @@ import (
 
 type inspectCommand struct {
 	bundleFlags
-	Limit uint64 `default:"20" placeholder:"N" help:"How many decisions, and how many submissions, are shown: 1 to 10000 (${default})."`
+	Limit uint64 `default:"20" placeholder:"N" help:"How many decisions, and how many submissions, are shown: 1 to 1000 (${default})."`
 	From  uint64 `placeholder:"SEQ" help:"Show the decisions from this number on, instead of the last ones."`
 	JSON  bool   `help:"Answer with one JSON object."`
 }
@@ -25,8 +25,8 @@ func (c *inspectCommand) Help() string {
 
 // Validate bounds the memory of the command: what is shown is held.
 func (c *inspectCommand) Validate() error {
-	if c.Limit < 1 || c.Limit > 10_000 {
-		return fmt.Errorf("--limit must be 1 to 10000")
+	if c.Limit < 1 || c.Limit > 1000 {
+		return fmt.Errorf("--limit must be 1 to 1000")
 	}
 	return nil
 }
@@ -34,7 +34,7 @@ func (c *inspectCommand) Validate() error {
 // Bounds of what is shown of one decision: a run of others' making must not fill the screen or the memory.
 const (
 	maxText = 160
-	maxList = 100
+	maxList = 50
 )
 
 // account is what is shown of a runpack.
