@@ -57,6 +57,7 @@ func (r *replay) step(head gate.Head, s *step) {
 	for _, f := range found.Findings {
 		r.findings.add(f.Check, f, "%s", f.Message)
 	}
+	r.findings.Omitted += found.Omitted
 }
 
 // settings are those under which the recorded answers count as they were recorded: how the deployment trusted lanes is not
