@@ -97,8 +97,8 @@ validation {
 runpack { dirs = ["exports"] }
 `
 
-// open starts a host with its data in dir.
-func open(t testing.TB, dir string) *fixture {
+// writeConfig writes the configuration of a host with its data in dir, and returns its path.
+func writeConfig(t testing.TB, dir, hcl string) string {
 	t.Helper()
 	for _, sub := range []string{"evidence", "exports"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
@@ -109,7 +109,19 @@ func open(t testing.TB, dir string) *fixture {
 	if err := os.WriteFile(path, []byte("plugin_dir = "+quote(plugins(t))+hcl), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	settings, err := config.Load(path)
+	return path
+}
+
+// open starts a host with its data in dir.
+func open(t testing.TB, dir string) *fixture {
+	t.Helper()
+	return openWith(t, dir, hcl)
+}
+
+// openWith starts a host with another configuration.
+func openWith(t testing.TB, dir, hcl string) *fixture {
+	t.Helper()
+	settings, err := config.Load(writeConfig(t, dir, hcl))
 	if err != nil {
 		t.Fatal(err)
 	}
