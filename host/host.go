@@ -121,6 +121,7 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		Ready:       plugins.Ready,
 		Namespace:   namespaceRule(cfg.Settings),
 		Schemas:     schemaLimits(cfg.Settings),
+		Comparators: comparatorRule(cfg.Settings),
 		Disclosed:   disclosure(cfg.Settings),
 		RunpackDirs: cfg.Settings.Runpack.Dirs,
 		MaxArtifact: cfg.Settings.Runpack.MaxArtifactBytes,

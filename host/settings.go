@@ -65,6 +65,10 @@ func namespaceRule(c *config.Config) mcp.NamespaceRule {
 	return rule
 }
 
+func comparatorRule(c *config.Config) mcp.ComparatorRule {
+	return mcp.ComparatorRule{Lexicographic: c.Validation.Lexicographic, Deep: c.Validation.DeepEquals}
+}
+
 func schemaLimits(c *config.Config) mcp.SchemaLimits {
 	limits := mcp.SchemaLimits{MaxBytes: int(c.Schemas.MaxSchemaBytes), MaxEntries: uint64(c.Schemas.MaxEntries)}
 	if limits.MaxEntries == 0 {

@@ -72,10 +72,8 @@ func (s *Server) precheckScenario(ctx context.Context, a *precheckArguments) (*g
 	case a.Spec.NamespaceID != a.NamespaceID:
 		return nil, refuse(InvalidParams, "namespace_id does not match spec")
 	}
-	for i := range a.Spec.Conditions {
-		if err := s.Evidence.ValidateCondition(a.Spec.Conditions[i]); err != nil {
-			return nil, err
-		}
+	if err := s.allowConditions(a.Spec); err != nil {
+		return nil, err
 	}
 	return gate.Compile(*a.Spec)
 }

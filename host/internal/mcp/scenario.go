@@ -41,10 +41,8 @@ func (s *Server) scenarioDefine(ctx context.Context, _ caller, a defineArguments
 	if s.Registry.Defined(&a.Spec) {
 		return defineResult{}, registry.ErrScenarioExists
 	}
-	for i := range a.Spec.Conditions {
-		if err := s.Evidence.ValidateCondition(a.Spec.Conditions[i]); err != nil {
-			return defineResult{}, err
-		}
+	if err := s.allowConditions(&a.Spec); err != nil {
+		return defineResult{}, err
 	}
 	scenario, err := gate.Compile(a.Spec)
 	if err != nil {
@@ -54,6 +52,21 @@ func (s *Server) scenarioDefine(ctx context.Context, _ caller, a defineArguments
 		return defineResult{}, err
 	}
 	return defineResult{a.Spec.ScenarioID, scenario.Hash()}, nil
+}
+
+// allowConditions refuses a spec with a condition that cannot be asked, or whose comparator is not open.
+func (s *Server) allowConditions(spec *gate.ScenarioSpec) error {
+	for i := range spec.Conditions {
+		if err := s.Evidence.ValidateCondition(spec.Conditions[i]); err != nil {
+			return err
+		}
+	}
+	for i := range spec.Conditions {
+		if err := s.Comparators.check(&spec.Conditions[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type startArguments struct {

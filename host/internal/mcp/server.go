@@ -33,6 +33,8 @@ type Config struct {
 	Ready     func() bool
 	Namespace NamespaceRule
 	Schemas   SchemaLimits
+	// Comparators opens those that are refused in scenarios unless an operator wants them.
+	Comparators ComparatorRule
 	// Disclosed says of a provider whether evidence_query returns its values.
 	Disclosed func(gate.ProviderID) bool
 	// RunpackDirs are the folders that runpack_export may write to and runpack_verify may read; none by default, because
@@ -50,6 +52,27 @@ type Config struct {
 type NamespaceRule struct {
 	AllowDefault   bool
 	DefaultTenants []gate.TenantID
+}
+
+// ComparatorRule says which comparators scenarios may use beside those that are always there (mcp contract §4.7).
+type ComparatorRule struct {
+	// Lexicographic opens lex_*, Deep opens deep_*.
+	Lexicographic, Deep bool
+}
+
+// check refuses a condition whose comparator is not open.
+func (r ComparatorRule) check(c *gate.ConditionSpec) error {
+	open := true
+	switch c.Comparator {
+	case gate.LexGreaterThan, gate.LexGreaterOrEqual, gate.LexLessThan, gate.LexLessOrEqual:
+		open = r.Lexicographic
+	case gate.DeepEquals, gate.DeepNotEquals:
+		open = r.Deep
+	}
+	if !open {
+		return refuse(InvalidParams, "condition %s comparator %s is disabled by config", c.ConditionID, c.Comparator)
+	}
+	return nil
 }
 
 // SchemaLimits bound the schema registry.
