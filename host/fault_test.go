@@ -89,7 +89,7 @@ func drive(t testing.TB, url func(client int) string, runs []string, clients int
 				}
 				run := runs[(c+i)%len(runs)]
 				id := fmt.Sprintf("t-%d", trigger.Add(1))
-				if d, ok := insist(url(c), run, id, stop); ok {
+				if d, ok := insist(func() string { return url(c) }, run, id, stop); ok {
 					got.add(t, run, d)
 				}
 			}
@@ -98,9 +98,9 @@ func drive(t testing.TB, url func(client int) string, runs []string, clients int
 	return &wg
 }
 
-func insist(url, run, trigger string, stop <-chan struct{}) (d decision, ok bool) {
+func insist(url func() string, run, trigger string, stop <-chan struct{}) (d decision, ok bool) {
 	for {
-		r, err := post(url, "scenario_next", next(run, trigger))
+		r, err := post(url(), "scenario_next", next(run, trigger))
 		if err == nil && r.Error == nil && json.Unmarshal(r.Result, &d) == nil {
 			return d, true
 		}
@@ -216,7 +216,7 @@ func TestTwoHosts(t *testing.T) {
 			for i := range 40 {
 				// Both hosts get every trigger, at about the same time.
 				run, trigger := runs[i%2], fmt.Sprintf("t-%d", i+40*(c/2))
-				if d, ok := insist(urls[c%2], run, trigger, nil); ok {
+				if d, ok := insist(func() string { return urls[c%2] }, run, trigger, nil); ok {
 					got.add(t, run, d)
 				}
 			}
