@@ -152,6 +152,50 @@ func TestUnreplayable(t *testing.T) {
 	}
 }
 
+// TestNoTargets has a run without receivers: nobody can have denied it a packet.
+func TestNoTargets(t *testing.T) {
+	quiet := config
+	quiet.DispatchTargets = nil
+	packet := `"entry_packets":[{"packet_id":"first","schema_id":"x","content_type":"c","visibility_labels":[],"policy_tags":[],"payload":{"kind":"json","value":1}}]`
+	r := newRig(t, spec(t, strings.Replace(plainStage, `"entry_packets":[]`, packet, 1), condition("c", "equals", `1`)), &gate.Settings{})
+	r.start(quiet, millis(1), true)
+	if err := r.trigger(gate.ExternalEvent, "t", millis(2), map[gate.ConditionID]gate.EvidenceResult{"c": jsonResult(t, `1`)}); err != nil {
+		t.Fatal(err)
+	}
+	bundle := r.build()
+	requirePass(t, verify(t, bundle))
+	edit(t, bundle, DecisionsPath, func(d []gate.DecisionRecord) []gate.DecisionRecord {
+		d[1].Outcome = gate.DecisionOutcome{Kind: gate.Fail, Reason: "policy denied disclosure"}
+		return d
+	})
+	edit(t, bundle, PacketsPath, func(p []gate.PacketRecord) []gate.PacketRecord { return p[:1] })
+	bundle.rehash(t, DefaultManifest)
+	const want = "replay: recorded fail: policy denied disclosure, replay gives advance from a to b [decision 2] [trigger t]"
+	if text := list(verify(t, bundle)); !strings.Contains(text, want) {
+		t.Errorf("findings\n%s", text)
+	}
+}
+
+// TestErrorLeavesNothing has evidence with an error, beside which no value and no content type can be on record.
+func TestErrorLeavesNothing(t *testing.T) {
+	r := newRig(t, spec(t, plainStage, condition("c", "equals", `1`)), &gate.Settings{})
+	r.start(config, millis(1), true)
+	failure := gate.EvidenceResult{Lane: gate.Verified, Error: &gate.EvidenceError{Code: "provider_error", Message: "m"}}
+	if err := r.trigger(gate.ExternalEvent, "t", millis(2), map[gate.ConditionID]gate.EvidenceResult{"c": failure}); err != nil {
+		t.Fatal(err)
+	}
+	bundle := r.build()
+	edit(t, bundle, GateEvalsPath, func(e []gate.GateEvalRecord) []gate.GateEvalRecord {
+		e[0].Evidence[0].Result.ContentType = ptr("text/plain")
+		return e
+	})
+	bundle.rehash(t, DefaultManifest)
+	const want = "replay: the evidence is recorded in a form that the engine does not make"
+	if text := list(verify(t, bundle)); !strings.Contains(text, want) {
+		t.Errorf("findings\n%s", text)
+	}
+}
+
 // TestForeignReceipts has a dispatcher whose receipts cannot be derived.
 func TestForeignReceipts(t *testing.T) {
 	r := newRig(t, spec(t, plainStage, condition("c", "equals", `1`)), &gate.Settings{

@@ -283,6 +283,32 @@ var tampering = []struct {
 	{"submission without a call", func(t *testing.T, m memory) {
 		edit(t, m, SubmissionsPath, func(s []gate.SubmissionRecord) []gate.SubmissionRecord { return append(s, s[0]) })
 	}, "submission: no tool call hands in submission s-1 [file artifacts/submissions.json]", false},
+	{"submission of another run", func(t *testing.T, m memory) {
+		edit(t, m, SubmissionsPath, func(s []gate.SubmissionRecord) []gate.SubmissionRecord {
+			s[0].RunID = "run-2"
+			return s
+		})
+	}, "submission: submission s-1 is of another run, or a second one of its id [file artifacts/submissions.json]", false},
+	{"submission twice", func(t *testing.T, m memory) {
+		edit(t, m, SubmissionsPath, func(s []gate.SubmissionRecord) []gate.SubmissionRecord { return append(s, s[0]) })
+		edit(t, m, ToolCallsPath, func(c []gate.ToolCallRecord) []gate.ToolCallRecord {
+			again := c[4]
+			again.CallID = "call-9"
+			return append(c, again)
+		})
+	}, "submission: submission s-1 is of another run, or a second one of its id [file artifacts/submissions.json]", false},
+	{"decision after the end", func(t *testing.T, m memory) {
+		edit(t, m, TriggersPath, func(r []gate.TriggerRecord) []gate.TriggerRecord {
+			late := r[3]
+			late.Seq, late.Event.TriggerID = 5, "t-4"
+			return append(r, late)
+		})
+		edit(t, m, DecisionsPath, func(d []gate.DecisionRecord) []gate.DecisionRecord {
+			late := d[3]
+			late.Seq, late.DecisionID, late.TriggerID = 5, "decision-5", "t-4"
+			return append(d, late)
+		})
+	}, "sequence: the run had ended before [decision 5] [trigger t-4]", false},
 	{"spec", func(t *testing.T, m memory) {
 		spec := decode[gate.ScenarioSpec](t, m[SpecPath])
 		spec.Conditions[0].Expected = ptr(canonical.NewString("staging"))
@@ -320,6 +346,20 @@ var tampering = []struct {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// TestOneCause sees that a request that was changed is reported once, not with the calls that it makes look wrong.
+func TestOneCause(t *testing.T) {
+	bundle := goldenRun(t).build()
+	edit(t, bundle, ToolCallsPath, func(c []gate.ToolCallRecord) []gate.ToolCallRecord {
+		c[0].ResponseHash.Value, c[1].RequestHash.Value = "0", "0"
+		return c
+	})
+	bundle.rehash(t, DefaultManifest)
+	const want = "tool_call: no tool call has the trigger as its request [decision 2] [trigger t-1]\n"
+	if text := list(verify(t, bundle)); text != want {
+		t.Errorf("findings:\n%swant:\n%s", text, want)
+	}
+}
 
 func TestTampering(t *testing.T) {
 	for _, test := range tampering {
