@@ -102,18 +102,16 @@ func jsonContent(contentType string) bool {
 	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
+// rpc answers a call. Of the reasons to refuse one, a body that is too large is told first, then the correlation id, then
+// that the host is overloaded (mcp contract §2.3).
 func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 	who := caller{transport: "http", serverID: s.correlation.next()}
 	w.Header().Set(serverCorrelationHeader, who.serverID)
+	refused := "" // why the client's correlation id is
 	if values := r.Header.Values(correlationHeader); len(values) > 0 {
-		id, label := checkCorrelationID(values[0])
-		if label != "" {
-			s.Logger.WarnContext(r.Context(), "correlation id refused", "server_correlation_id", who.serverID, "label", label)
-			s.write(w, failed(nil, refuse(InvalidCorrelationID, "invalid correlation id")))
-			return
+		if who.correlationID, refused = checkCorrelationID(values[0]); refused == "" {
+			w.Header().Set(correlationHeader, who.correlationID)
 		}
-		who.correlationID = id
-		w.Header().Set(correlationHeader, id)
 	}
 	if !jsonContent(r.Header.Get("Content-Type")) {
 		body, _ := appendError(nil, nil, errInvalidRequest)
@@ -125,6 +123,10 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	default:
+		if refused != "" {
+			s.refuseCorrelationID(w, r, who, refused)
+			return
+		}
 		s.write(w, failed(nil, refuse(Overloaded, "server overloaded")))
 		return
 	}
@@ -135,9 +137,16 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 		s.write(w, failed(nil, refuse(TooLarge, "request body too large")))
 	case err != nil:
 		s.write(w, failed(nil, errInvalidRequest))
+	case refused != "":
+		s.refuseCorrelationID(w, r, who, refused)
 	default:
 		s.write(w, s.serve(r.Context(), who, body))
 	}
+}
+
+func (s *Server) refuseCorrelationID(w http.ResponseWriter, r *http.Request, who caller, label string) {
+	s.Logger.WarnContext(r.Context(), "correlation id refused", "server_correlation_id", who.serverID, "label", label)
+	s.write(w, failed(nil, refuse(InvalidCorrelationID, "invalid correlation id")))
 }
 
 func (s *Server) write(w http.ResponseWriter, a answer) {
