@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -136,6 +137,24 @@ func TestBackendWords(t *testing.T) {
 	}
 	if !strings.Contains(r.log.String(), "hunter2") {
 		t.Error("the operator's log does not say what the backend said")
+	}
+}
+
+// TestLogLevels has the operator see what only they can mend, and not what clients do wrong.
+func TestLogLevels(t *testing.T) {
+	for want, errs := range map[slog.Level][]error{
+		slog.LevelDebug: {registry.ErrNoScenario, gate.Refuse(gate.RunNotFound, "r"), refuse(Unauthorized, "unauthorized"), context.Canceled, fault.Wrap(fault.Unavailable, context.Canceled, "left")},
+		slog.LevelWarn:  {&runpack.ArtifactError{Message: "unable to write artifact", Cause: errors.New("disk full")}, fault.New(fault.TooLarge, "step")},
+		slog.LevelError: {fault.New(fault.Corrupt, "chain"), fault.New(fault.Unavailable, "away"), errors.New("other"), refuse(Internal, "internal error")},
+	} {
+		for _, err := range errs {
+			if got := logLevel(asError(err)); got != want {
+				t.Errorf("%v: %v, want %v", err, got, want)
+			}
+		}
+	}
+	if got := logLevel(nil); got != slog.LevelDebug {
+		t.Errorf("success: %v", got)
 	}
 }
 

@@ -181,7 +181,24 @@ func (s *Server) callTool(ctx context.Context, who caller, t *tool, arguments ca
 	return append(result, `}]}`...), nil
 }
 
+// logLevel is an error's where an operator has to act, a warning's where the cause is known to the log alone, and otherwise
+// that of details: what clients do wrong, or their leaving, must not fill the log.
+func logLevel(err *Error) slog.Level {
+	switch {
+	case err == nil || err.cause == nil && err.Code != Internal || errors.Is(err.cause, context.Canceled):
+		return slog.LevelDebug
+	case err.Code == Internal:
+		return slog.LevelError
+	default:
+		return slog.LevelWarn
+	}
+}
+
 func (s *Server) logCall(ctx context.Context, who caller, method, tool string, began time.Time, err *Error) {
+	level := logLevel(err)
+	if !s.Logger.Enabled(ctx, level) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("method", method),
 		slog.String("transport", who.transport),
@@ -194,12 +211,8 @@ func (s *Server) logCall(ctx context.Context, who caller, method, tool string, b
 	if who.correlationID != "" {
 		attrs = append(attrs, slog.String("correlation_id", who.correlationID))
 	}
-	level := slog.LevelDebug
 	if err != nil {
 		attrs = append(attrs, slog.Int("code", int(err.Code)), slog.String("error", err.Message))
-		if err.Code == Internal {
-			level = slog.LevelError
-		}
 		if cause := errors.Unwrap(err); cause != nil {
 			attrs = append(attrs, slog.String("cause", cause.Error()))
 		}
