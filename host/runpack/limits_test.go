@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -308,5 +309,32 @@ func TestMemory(t *testing.T) {
 	t.Logf("the heap grew by %d KiB", (peak-base)>>10)
 	if peak-base > bound {
 		t.Errorf("the heap grew by %d bytes, want at most %d", peak-base, bound)
+	}
+}
+
+// TestSpoolLeavesNothing sees that raw evidence has no name on the disk, even while a bundle is being built.
+func TestSpoolLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	f, err := DiskSpool(dir).Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+// TestManyPackets has more packet ids than are kept to derive the answers to status calls.
+func TestManyPackets(t *testing.T) {
+	packet := fmt.Sprintf(`"entry_packets":[{"packet_id":%q,"schema_id":"x","content_type":"c","visibility_labels":[],"policy_tags":[],"payload":{"kind":"json","value":1}}]`,
+		strings.Repeat("p", maxIssued+1))
+	r := newRig(t, spec(t, strings.Replace(plainStage, `"entry_packets":[]`, packet, 1), condition("c", "equals", `1`)), &gate.Settings{})
+	r.start(config, millis(1), true)
+	r.status(millis(2))
+	report := verify(t, r.build())
+	requirePass(t, report)
+	if report.DecisionGate.Unverifiable != (Unverifiable{Responses: 1}) {
+		t.Errorf("unverifiable %+v", report.DecisionGate.Unverifiable)
 	}
 }
