@@ -19,6 +19,7 @@ import (
 // wireCase is a recorded HTTP exchange. In what is expected "$ANY" matches anything, and a header that is null is absent.
 type wireCase struct {
 	Name    string
+	Config  string // of wireConfigs; the fixture's when empty
 	Request struct {
 		Method, Path string
 		Headers      map[string]any
@@ -137,21 +138,38 @@ var decided = map[string]struct {
 	status int
 	why    string
 }{
-	"envelope/positional-4":                   {400, "positional forms are refused [P-22]"},
-	"tools-call/positional":                   {400, "positional forms are refused [P-22]"},
-	"arguments/array":                         {400, "positional forms are refused [P-22]"},
-	"tools-call/arguments-empty-array":        {400, "positional forms are refused [P-22]"},
-	"http/text-plain":                         {415, "a page of another site can send text/plain unasked"},
-	"http/xml":                                {415, "a page of another site can send it unasked"},
-	"http/origin-ignored":                     {403, "a page of another origin may not drive a host on loopback"},
-	"http/foreign-host":                       {403, "a name that was rebound to loopback is not this host"},
-	"namespace/local-verify-has-no-namespace": {200, "only directories inside runpack.dirs are looked into"},
+	"envelope/positional-4":                        {400, "positional forms are refused [P-22]"},
+	"tools-call/positional":                        {400, "positional forms are refused [P-22]"},
+	"arguments/array":                              {400, "positional forms are refused [P-22]"},
+	"tools-call/arguments-empty-array":             {400, "positional forms are refused [P-22]"},
+	"http/text-plain":                              {415, "a page of another site can send text/plain unasked"},
+	"http/xml":                                     {415, "a page of another site can send it unasked"},
+	"http/origin-ignored":                          {403, "a page of another origin may not drive a host on loopback"},
+	"http/foreign-host":                            {403, "a name that was rebound to loopback is not this host"},
+	"namespace/local-verify-has-no-namespace":      {200, "only directories inside runpack.dirs are looked into"},
+	"namespace/local_bare-verify-has-no-namespace": {200, "only directories inside runpack.dirs are looked into"},
+	"limit/over-max":                               {413, "a refused body is answered like any call"},
+	"limit/over-max-beats-correlation":             {413, "a refused body is answered like any call"},
+	"limit/over-max-valid-correlation-not-echoed":  {413, "a refused body is answered like any call"},
 }
+
+// wireConfigs are configurations that exchanges were recorded with, beside the fixture's.
+var wireConfigs = map[string]string{
+	"local_bare": recordedPlugin + wireProviders,
+	"small":      recordedPlugin + wireProviders + recordedNamespace + "server { max_body_bytes = 256 }",
+}
+
+const wireProviders = `
+evidence "time" {}
+evidence "env" {}
+`
 
 // TestRecordedExchanges sends recorded HTTP requests byte for byte and compares status, headers and body.
 func TestRecordedExchanges(t *testing.T) {
-	f := open(t, t.TempDir())
-	address := strings.TrimPrefix(f.URL, "http://")
+	hosts := map[string]*fixture{"": open(t, t.TempDir())}
+	for name, hcl := range wireConfigs {
+		hosts[name] = openWith(t, t.TempDir(), hcl)
+	}
 	readLines(t, filepath.Join("testdata", "wire.jsonl"), func(n int, raw []byte) {
 		var c wireCase
 		if err := json.Unmarshal(raw, &c); err != nil {
@@ -161,7 +179,11 @@ func TestRecordedExchanges(t *testing.T) {
 			c.Expect.Status, c.Expect.Headers, c.Expect.Body = other.status, nil, nil
 		}
 		t.Run(c.Name, func(t *testing.T) {
-			response, body := c.send(t, address)
+			f := hosts[c.Config]
+			if f == nil {
+				t.Fatalf("the configuration %q is not known", c.Config)
+			}
+			response, body := c.send(t, strings.TrimPrefix(f.URL, "http://"))
 			if response.StatusCode != c.Expect.Status {
 				t.Errorf("status %d, want %d: %.300s", response.StatusCode, c.Expect.Status, body)
 			}
