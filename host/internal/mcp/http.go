@@ -140,9 +140,18 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 	case refused != "":
 		s.refuseCorrelationID(w, r, who, refused)
 	default:
+		defer s.busy.Add(-int64(len(body)))
+		if s.busy.Add(int64(len(body))) > max(maxBusy, s.MaxBody) {
+			s.write(w, failed(nil, refuse(Overloaded, "server overloaded")))
+			return
+		}
 		s.write(w, s.serve(r.Context(), who, body))
 	}
 }
+
+// maxBusy is how many bytes of bodies are served at a time, or one body when that is larger. A body of nothing but brackets
+// takes forty times its size when it is read: as many as there are slots would take the memory of the machine.
+const maxBusy = 32 << 20
 
 func (s *Server) refuseCorrelationID(w http.ResponseWriter, r *http.Request, who caller, label string) {
 	s.Logger.WarnContext(r.Context(), "correlation id refused", "server_correlation_id", who.serverID, "label", label)

@@ -199,6 +199,27 @@ func TestInflightLimit(t *testing.T) {
 	}
 }
 
+// TestBusyLimit refuses a body for which there is no memory, and only that; a body of the limit alone is always served.
+func TestBusyLimit(t *testing.T) {
+	r := newRig(t)
+	r.busy.Add(maxBusy - int64(len(listTools)))
+	if response, body := r.http(post(listTools)); response.StatusCode != 200 {
+		t.Errorf("with just enough left: %d %.100s", response.StatusCode, body)
+	}
+	response, body := r.http(post(listTools + " "))
+	if a := decodeAnswer(t, []byte(body)); response.StatusCode != 503 || a.Error.Code != int(Overloaded) || !a.Error.Data.Retryable {
+		t.Errorf("with too little left: %d %.100s", response.StatusCode, body)
+	}
+	if left := r.busy.Load(); left != maxBusy-int64(len(listTools)) {
+		t.Errorf("%d bytes are counted afterwards", left)
+	}
+	r.busy.Store(0)
+	r.MaxBody = maxBusy + 1
+	if response, _ := r.http(post(listTools + strings.Repeat(" ", maxBusy+1-len(listTools)))); response.StatusCode != 200 {
+		t.Errorf("one body of the limit: %d", response.StatusCode)
+	}
+}
+
 // TestStalledBody has clients send half a body and wait: the server's read deadline frees their slots.
 func TestStalledBody(t *testing.T) {
 	r := newRig(t)

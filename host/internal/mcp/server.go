@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
@@ -88,6 +89,7 @@ type Server struct {
 	list        []byte // the answer to tools/list, which never changes
 	correlation *correlationIDs
 	slots       chan struct{}
+	busy        atomic.Int64 // bytes of the bodies that are being served
 	// writeTimeout is the constant of that name, but in its test.
 	writeTimeout time.Duration
 }
