@@ -113,7 +113,10 @@ func TestDefineTwin(t *testing.T) {
 func TestDefineLostAnswer(t *testing.T) {
 	s := faultystore.New()
 	r := New(s)
-	s.Around(func(_ context.Context, _ faultystore.Call, do func()) error { do(); return fault.New(fault.Unavailable, "away") })
+	s.Around(func(_ context.Context, _ faultystore.Call, do func()) error {
+		do()
+		return fault.New(fault.Unavailable, "away")
+	})
 	if err := r.Define(t.Context(), scenario(t, "s", 1, 1, "1")); !fault.Is(err, fault.Unavailable) {
 		t.Fatalf("got %v", err)
 	}

@@ -137,12 +137,15 @@ func TestConflicts(t *testing.T) {
 // TestConflictWithDecision has another host decide while this one asks for evidence ([F-01]).
 func TestConflictWithDecision(t *testing.T) {
 	for _, test := range []struct {
-		name, theirs string
-		seq          uint64
-		asked        int32
+		name   string
+		theirs []gate.TriggerID
+		ticks  []uint64
+		seq    uint64
+		asked  int32
 	}{
-		{"on the same trigger", "t", 1, 1},
-		{"on another trigger, which moves the run to another stage", "other", 2, 2},
+		{"on the same trigger", []gate.TriggerID{"t"}, []uint64{2}, 1, 1},
+		{"on another, which moves the run to another stage", []gate.TriggerID{"other"}, []uint64{1}, 2, 2},
+		{"on two, which move the run away and back", []gate.TriggerID{"away", "back"}, []uint64{2, 3}, 3, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := started(t)
@@ -150,8 +153,12 @@ func TestConflictWithDecision(t *testing.T) {
 			var theirs sync.Once
 			r.evidence.between = func(context.Context) {
 				theirs.Do(func() {
-					if _, err := other.next("r", gate.TriggerID(test.theirs)); err != nil {
-						t.Error(err)
+					for i, id := range test.theirs {
+						call := trigger("r", id)
+						call.Event.Time.Tick = test.ticks[i]
+						if _, err := other.Trigger(t.Context(), "loop", call); err != nil {
+							t.Error(err)
+						}
 					}
 				})
 			}
