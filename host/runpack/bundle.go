@@ -31,6 +31,9 @@ type Options struct {
 	Replay bool
 	// Progress, when set, is called from time to time.
 	Progress func(Progress)
+	// Admit, when set, is asked whether the bundle may be verified, once its manifest says whose it is. Its error is
+	// returned by Verify.
+	Admit func(*Manifest) error
 }
 
 // Progress is how far a verification has come. Each file is read once or twice.

@@ -11,7 +11,7 @@ import (
 )
 
 // Verify checks a bundle. The error is for what could not be checked at all: the manifest cannot be read (an *ArtifactError,
-// a *TooLargeError, a *ManifestError, or an error of the reader) or the context has ended. What is wrong with the bundle is
+// a *TooLargeError, a *ManifestError, or an error of the reader), the bundle is not admitted, or the context has ended. What is wrong with the bundle is
 // in the report, and Report.Verdict is the outcome.
 func Verify(ctx context.Context, r Reader, manifestPath string, o Options) (*Report, error) {
 	b := newBundle(r, o)
@@ -22,6 +22,11 @@ func Verify(ctx context.Context, r Reader, manifestPath string, o Options) (*Rep
 	manifest, err := parseManifest(content)
 	if err != nil {
 		return nil, &ManifestError{Cause: err}
+	}
+	if o.Admit != nil {
+		if err := o.Admit(manifest); err != nil {
+			return nil, err
+		}
 	}
 	report, err := checkFiles(ctx, b, manifest)
 	if err != nil {

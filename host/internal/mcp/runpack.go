@@ -7,11 +7,9 @@ import (
 	"iter"
 	"strings"
 
-	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
 	"github.com/decision-gate-host/decision-gate-host/host/runpack"
-	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	sdkrunpack "github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 )
 
@@ -137,79 +135,52 @@ type verifyResult struct {
 	Status runpack.Status `member:"status"`
 }
 
-// runpackVerify is mcp contract §4.15; runpack_dir is a directory, or a URI that runpack_export answered.
+// runpackVerify is mcp contract §4.15; runpack_dir is a directory, or a URI that runpack_export answered. Whoever may not
+// use the tenant and namespace of the bundle, as its manifest names them, learns nothing of it.
 func (s *Server) runpackVerify(ctx context.Context, _ caller, a verifyArguments) (verifyResult, error) {
-	reader, err := s.openBundle(ctx, a)
-	if err != nil {
-		return verifyResult{}, err
+	options := runpack.Options{MaxArtifactBytes: uint64(s.MaxArtifact), Replay: true}
+	options.Admit = func(m *runpack.Manifest) error { return s.allowNamespace(&m.TenantID, m.NamespaceID) }
+	var reader runpack.Reader
+	if strings.Contains(a.RunpackDir, "://") {
+		if s.Runpacks == nil {
+			return verifyResult{}, refuse(RunpackFailed, "there is no runpack plugin to read %q from", a.RunpackDir)
+		}
+		stored := &storedBundle{sink: s.Runpacks, uri: a.RunpackDir}
+		options.Admit = func(m *runpack.Manifest) error {
+			stored.tenant, stored.namespace = m.TenantID, m.NamespaceID
+			return s.allowNamespace(&m.TenantID, m.NamespaceID)
+		}
+		reader = stored
+	} else {
+		dir, err := runpack.OpenAllowed(s.RunpackDirs, a.RunpackDir)
+		if err != nil {
+			return verifyResult{}, err
+		}
+		defer dir.Close()
+		reader = dir
 	}
-	defer reader.Close()
-	report, err := runpack.Verify(ctx, reader, a.ManifestPath, runpack.Options{MaxArtifactBytes: uint64(s.MaxArtifact), Replay: true})
+	report, err := runpack.Verify(ctx, reader, a.ManifestPath, options)
 	if err != nil {
 		return verifyResult{}, err
 	}
 	return verifyResult{*report, report.Verdict()}, nil
 }
 
-type bundleReader interface {
-	runpack.Reader
-	io.Closer
-}
-
-// openBundle opens a bundle of a tenant and namespace that the caller may use; others are not found.
-func (s *Server) openBundle(ctx context.Context, a verifyArguments) (bundleReader, error) {
-	if !strings.Contains(a.RunpackDir, "://") {
-		return runpack.OpenAllowed(s.RunpackDirs, a.RunpackDir)
-	}
-	if s.Runpacks == nil {
-		return nil, refuse(RunpackFailed, "there is no runpack plugin to read %q from", a.RunpackDir)
-	}
-	manifest, err := readManifest(ctx, s.Runpacks, a.RunpackDir, a.ManifestPath)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.allowNamespace(&manifest.TenantID, manifest.NamespaceID); err != nil {
-		return nil, err
-	}
-	return storedBundle{s.Runpacks, a.RunpackDir, manifest}, nil
-}
-
-// maxManifest is the size in bytes of the largest manifest of a stored bundle that is read to see whose it is.
-const maxManifest = 1 << 20
-
-func readManifest(ctx context.Context, sink sdkrunpack.Sink, uri, path string) (*runpack.Manifest, error) {
-	content, err := sink.Open(ctx, uri, path)
-	if err != nil {
-		return nil, err
-	}
-	defer content.Close()
-	data, err := io.ReadAll(io.LimitReader(content, maxManifest))
-	if err != nil {
-		return nil, err
-	}
-	var manifest runpack.Manifest
-	v, err := canonical.Parse(data)
-	if err == nil {
-		err = canonical.Decode(v, &manifest)
-	}
-	if err != nil {
-		return nil, &runpack.ManifestError{Cause: err}
-	}
-	return &manifest, nil
-}
-
-// storedBundle reads a finished bundle of the runpack plugin.
+// storedBundle reads a finished bundle of the runpack plugin. What the backend says of a failure is not for the report,
+// which a client reads.
 type storedBundle struct {
-	sink     sdkrunpack.Sink
-	uri      string
-	manifest *runpack.Manifest
+	sink sdkrunpack.Sink
+	uri  string
+	// tenant and namespace are known once the manifest was read; under them the bundle is listed.
+	tenant    gate.TenantID
+	namespace gate.NamespaceID
 }
 
-// Open reads a file. What the backend says of a failure is not for the report, which a client reads.
-func (b storedBundle) Open(ctx context.Context, path string) (io.ReadCloser, int64, error) {
+// Open reads a file.
+func (b *storedBundle) Open(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 	content, err := b.sink.Open(ctx, b.uri, path)
 	if err != nil {
-		return nil, 0, errors.New(faults[fault.ReasonOf(err)].Message)
+		return nil, 0, asError(err)
 	}
 	return content, -1, nil
 }
@@ -217,9 +188,9 @@ func (b storedBundle) Open(ctx context.Context, path string) (io.ReadCloser, int
 var errFound = errors.New("found")
 
 // List names the files of the bundle.
-func (b storedBundle) List(ctx context.Context) iter.Seq2[string, error] {
+func (b *storedBundle) List(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		err := b.sink.List(ctx, uint64(b.manifest.TenantID), uint64(b.manifest.NamespaceID), func(bundle sdkrunpack.Bundle) error {
+		err := b.sink.List(ctx, uint64(b.tenant), uint64(b.namespace), func(bundle sdkrunpack.Bundle) error {
 			if bundle.URI != b.uri {
 				return nil
 			}
@@ -234,10 +205,7 @@ func (b storedBundle) List(ctx context.Context) iter.Seq2[string, error] {
 		case err == nil:
 			yield("", errors.New("the bundle is not listed under its own tenant and namespace"))
 		case !errors.Is(err, errFound):
-			yield("", errors.New(faults[fault.ReasonOf(err)].Message))
+			yield("", asError(err))
 		}
 	}
 }
-
-// Close has nothing to release.
-func (storedBundle) Close() error { return nil }
