@@ -209,12 +209,24 @@ func (b *builder) verify(ctx context.Context, wanted bool) (*Report, error) {
 }
 
 func (b *builder) send(ctx context.Context, sink Sink) error {
+	earlier, replaces := sink.(replacer)
+	if replaces {
+		if err := earlier.mayReplace(ctx, &b.manifest, b.manifestPath); err != nil {
+			return err
+		}
+	}
 	for _, f := range b.files {
 		if err := sink.WriteFile(ctx, f.path, f.open()); err != nil {
 			return err
 		}
 	}
-	return asManifest(sink.WriteFile(ctx, b.manifestPath, bytes.NewReader(b.manifest.bytes())))
+	if err := asManifest(sink.WriteFile(ctx, b.manifestPath, bytes.NewReader(b.manifest.bytes()))); err != nil {
+		return err
+	}
+	if replaces {
+		return earlier.dropUnlisted(&b.manifest)
+	}
+	return nil
 }
 
 func (b *builder) oversized() []string {

@@ -37,6 +37,8 @@ const (
 	textWriteManifest  = "unable to write manifest"
 	textNotAllowed     = "directory is not inside runpack_dirs"
 	textChanged        = "artifact changed while it was being verified"
+	textOtherRun       = "the directory holds the runpack of another run, name another directory"
+	textRemove         = "unable to remove the artifact of an earlier export"
 )
 
 func artifactError(message string, cause error) error {
