@@ -8,6 +8,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
@@ -51,7 +52,7 @@ type storedScenario struct {
 func (r *Registry) Define(ctx context.Context, scenario *gate.Scenario) error {
 	key := scenarioKey{spaceOf(scenario.Spec()), scenario.Spec().ScenarioID}
 	body := canonical.Append(nil, storedScenario{*scenario.Spec(), scenario.Hash()}, canonical.Declared)
-	outcomes, err := r.store.Commit(ctx, []store.Commit{{ID: NewCommitID(), Ops: []store.Op{
+	outcomes, err := r.store.Commit(ctx, []store.Commit{{ID: persist.NewCommitID(), Ops: []store.Op{
 		{Kind: store.OpPut, Key: key.store(), Body: body, Expect: store.Absent()},
 	}}})
 	if err != nil {
@@ -158,7 +159,7 @@ func (r *Registry) compile(key scenarioKey, record store.Record) (*gate.Scenario
 		return s, nil
 	}
 	var stored storedScenario
-	if err := decode(record, &stored); err != nil {
+	if err := persist.Decode(record, &stored); err != nil {
 		return nil, err
 	}
 	scenario, err := gate.Compile(stored.Spec)
@@ -232,7 +233,7 @@ func summarize(record store.Record) (ScenarioSummary, error) {
 		} `member:"spec"`
 		Hash canonical.HashDigest `member:"spec_hash"`
 	}
-	err := decode(record, &stored)
+	err := persist.Decode(record, &stored)
 	return ScenarioSummary{stored.Spec.ScenarioID, stored.Spec.NamespaceID, stored.Hash}, err
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
@@ -71,7 +72,7 @@ func (r *Registry) Full(ctx context.Context, tenant gate.TenantID, namespace gat
 // Register stores a schema for ever. maxEntries bounds the schemas of a namespace. The error is ErrRegistryFull or ErrSchemaExists.
 func (r *Registry) Register(ctx context.Context, shape DataShape, maxEntries uint64) error {
 	// The count and the schema are one commit, so that registering at once on many hosts cannot pass the limit.
-	outcomes, err := r.store.Commit(ctx, []store.Commit{{ID: NewCommitID(), Ops: []store.Op{
+	outcomes, err := r.store.Commit(ctx, []store.Commit{{ID: persist.NewCommitID(), Ops: []store.Op{
 		{Kind: store.OpAdd, Key: schemaCount(shape.TenantID, shape.NamespaceID), Delta: 1, Max: maxEntries},
 		{
 			Kind: store.OpPut, Key: schemaKey(shape.TenantID, shape.NamespaceID, ShapeRef{shape.SchemaID, shape.Version}),
@@ -103,7 +104,7 @@ func (r *Registry) Schema(ctx context.Context, tenant gate.TenantID, namespace g
 		return DataShape{}, ErrNoSchema
 	}
 	var shape DataShape
-	err = decode(records[0], &shape)
+	err = persist.Decode(records[0], &shape)
 	return shape, err
 }
 
@@ -121,7 +122,7 @@ func (r *Registry) Schemas(ctx context.Context, tenant gate.TenantID, namespace 
 	shapes, size := []DataShape{}, 0
 	err := r.store.Scan(ctx, scan, func(record store.Record) error {
 		var shape DataShape
-		if err := decode(record, &shape); err != nil {
+		if err := persist.Decode(record, &shape); err != nil {
 			return err
 		}
 		shapes = append(shapes, shape)

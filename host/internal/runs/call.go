@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
@@ -185,7 +186,7 @@ func (r *Runs) issuedPackets(ctx context.Context, ref Ref, n uint64) ([]gate.Pac
 	scan := store.Scan{Collection: packetCollection, Tenant: uint64(ref.Tenant), Namespace: uint64(ref.Namespace), Prefix: ref.head().Path}
 	err := r.store.Scan(ctx, scan, func(record store.Record) error {
 		var packets storedPackets
-		if err := decode(record, &packets); err != nil {
+		if err := persist.Decode(record, &packets); err != nil {
 			return err
 		}
 		if issued = append(issued, packets.PacketIDs...); uint64(len(issued)) >= n {

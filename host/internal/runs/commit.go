@@ -8,7 +8,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
-	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
@@ -45,7 +45,7 @@ func (r *Runs) commit(ctx context.Context, ref Ref, before loaded, t gate.Transi
 	}, marks(ref, before, after.Steps, t)...)
 	own := len(ops)
 	ops = append(ops, more...)
-	outcomes, err := r.store.Commit(ctx, []store.Commit{{ID: registry.NewCommitID(), Ops: ops}})
+	outcomes, err := r.store.Commit(ctx, []store.Commit{{ID: persist.NewCommitID(), Ops: ops}})
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,8 @@ import (
 	"encoding/hex"
 	"time"
 
-	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
@@ -121,18 +121,6 @@ func link(chain string, step []byte) string {
 	return hex.EncodeToString(next.Sum(nil))
 }
 
-// decode reads a stored body. The cause is told as text: as an error it could be taken for one about the caller's own input.
-func decode(record store.Record, target any) error {
-	v, err := canonical.ParseRecord(record.Body)
-	if err == nil {
-		err = canonical.Decode(v, target)
-	}
-	if err != nil {
-		return fault.New(fault.Corrupt, "stored %s record cannot be read: %v", record.Key.Collection, err)
-	}
-	return nil
-}
-
 // loaded is a run as the store has it.
 type loaded struct {
 	storedHead
@@ -150,7 +138,7 @@ func (r *Runs) load(ctx context.Context, ref Ref, beside ...store.Key) (loaded, 
 	if run.version == 0 {
 		return loaded{}, nil, gate.Refuse(gate.RunNotFound, ref.Run)
 	}
-	if err := decode(records[0], &run.storedHead); err != nil {
+	if err := persist.Decode(records[0], &run.storedHead); err != nil {
 		return loaded{}, nil, err
 	}
 	if run.Head.ScenarioID != ref.Scenario {
@@ -162,7 +150,7 @@ func (r *Runs) load(ctx context.Context, ref Ref, beside ...store.Key) (loaded, 
 // loadStep reads the step that a mark points to.
 func (r *Runs) loadStep(ctx context.Context, ref Ref, mark store.Record) (*gate.Step, error) {
 	var m storedMark
-	if err := decode(mark, &m); err != nil {
+	if err := persist.Decode(mark, &m); err != nil {
 		return nil, err
 	}
 	records, err := r.store.Get(ctx, []store.Key{ref.step(m.Step)})
@@ -173,7 +161,7 @@ func (r *Runs) loadStep(ctx context.Context, ref Ref, mark store.Record) (*gate.
 		return nil, fault.New(fault.Corrupt, "step %d of a run is missing", m.Step)
 	}
 	var step storedStep
-	if err := decode(records[0], &step); err != nil {
+	if err := persist.Decode(records[0], &step); err != nil {
 		return nil, err
 	}
 	if step.Number != m.Step {

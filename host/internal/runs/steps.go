@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
@@ -45,7 +46,7 @@ func (r *Runs) steps(ctx context.Context, ref Ref, run loaded) iter.Seq2[gate.St
 		scan := store.Scan{Collection: stepCollection, Tenant: uint64(ref.Tenant), Namespace: uint64(ref.Namespace), Prefix: ref.head().Path, Limit: run.Steps}
 		err := r.store.Scan(ctx, scan, func(record store.Record) error {
 			var step storedStep
-			if err := decode(record, &step); err != nil {
+			if err := persist.Decode(record, &step); err != nil {
 				return err
 			}
 			if seen++; step.Number != seen {
