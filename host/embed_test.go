@@ -10,6 +10,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host"
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs/faultystore"
+	"github.com/decision-gate-host/decision-gate-host/sdk"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 )
 
@@ -49,6 +50,35 @@ func TestEmbeddedStore(t *testing.T) {
 		if err := h.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestOpenIsPinned opens what config.Load returns, as every embedder does, with a program that is not the pinned one.
+func TestOpenIsPinned(t *testing.T) {
+	path := writeConfig(t, t.TempDir(), hcl)
+	settings, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock := &config.Lock{}
+	for _, p := range settings.Plugins {
+		entry := &config.Locked{Kind: p.Kind, Name: p.Name, Command: p.Command, SHA256: strings.Repeat("0a", 32), Plugin: "x", Version: "1"}
+		entry.SetConfigSchema(sdk.ConfigSchema{Attributes: []sdk.Attribute{{Name: "path", Type: sdk.String}}})
+		lock.Plugins = append(lock.Plugins, entry)
+	}
+	if err := config.WriteLock(config.LockPath(path), lock); err != nil {
+		t.Fatal(err)
+	}
+	if settings, err = config.Load(path); err != nil {
+		t.Fatal(err)
+	}
+	h, err := host.Open(t.Context(), host.Config{Settings: settings, Logger: testLog(t)})
+	if err == nil {
+		h.Close()
+		t.Fatal("a program runs that is not the pinned one")
+	}
+	if !strings.Contains(err.Error(), "not the pinned one") {
+		t.Error(err)
 	}
 }
 

@@ -34,10 +34,9 @@ import (
 
 // Config is what a host is opened with.
 type Config struct {
-	// Settings are those of the configuration file: config.Load reads one, config.Default begins one in Go.
+	// Settings are those of the configuration file and its lock file: config.Load reads them, config.Default begins them
+	// in Go.
 	Settings *config.Config
-	// Lock pins the plugins; nil when there is no lock file.
-	Lock *config.Lock
 	// Store and Runpack, when set, are used instead of the plugins of their kind. The caller closes them.
 	Store   store.Store
 	Runpack runpack.Sink
@@ -68,7 +67,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	plugins, err := catalog.Open(ctx, catalog.Options{
 		Plugins:   pluginsOf(cfg),
 		PluginDir: cfg.Settings.PluginDir,
-		Lock:      cfg.Lock,
+		Lock:      cfg.Settings.Lock,
 		Logger:    cfg.Logger,
 	})
 	if err != nil {

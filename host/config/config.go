@@ -29,6 +29,8 @@ type Config struct {
 
 	// Path is the file the configuration came from; empty when it was built in Go.
 	Path string
+	// Lock is the lock file beside it, nil when there is none. With one, only plugins that it pins are run.
+	Lock *Lock
 }
 
 // String names the configuration without any of its values: some of them are secret.

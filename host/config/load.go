@@ -1,8 +1,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -19,8 +21,21 @@ const (
 	maxNesting = 64
 )
 
-// Load reads and checks a configuration file. The error is an *Error when the text is at fault.
+// Load reads and checks a configuration file and the lock file beside it. The error is an *Error when the text of one of
+// them is at fault.
 func Load(path string) (*Config, error) {
+	c, err := LoadUnlocked(path)
+	if err != nil {
+		return nil, err
+	}
+	if c.Lock, err = LoadLock(LockPath(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return c, nil
+}
+
+// LoadUnlocked is Load without the lock file, for what writes it anew.
+func LoadUnlocked(path string) (*Config, error) {
 	src, err := readFile(path)
 	if err != nil {
 		return nil, err

@@ -22,6 +22,9 @@ const LockFile = "decision-gate.lock.hcl"
 // configuration can be checked to the line without starting anything.
 type Lock struct {
 	Plugins []*Locked `block:"plugin"`
+
+	// Path is the file it was read from.
+	Path string
 }
 
 // Locked is one plugin of the lock file.
@@ -105,7 +108,7 @@ func LoadLock(path string) (*Lock, error) {
 		return nil, asError(diags, files)
 	}
 	d := &decoder{places: map[any]place{}, files: files}
-	lock := &Lock{}
+	lock := &Lock{Path: path}
 	d.block(file.Body, reflect.ValueOf(lock).Elem())
 	for _, p := range lock.Plugins {
 		if !hexSum.MatchString(p.SHA256) {

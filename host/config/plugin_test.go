@@ -171,6 +171,31 @@ func TestLockRoundTrip(t *testing.T) {
 	}
 }
 
+// TestLoadReadsLock expects the lock file beside a configuration to be part of it: a host that runs without it runs any
+// program.
+func TestLoadReadsLock(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "c.hcl")
+	write(t, path, `plugin "store" "a" { command = "x" }`)
+	if c, err := Load(path); err != nil || c.Lock != nil {
+		t.Fatalf("without a lock file: %v", err)
+	}
+	entry := &Locked{Kind: "store", Name: "a", Command: Command{"x"}, SHA256: strings.Repeat("0", 64), Plugin: "p", Version: "1"}
+	if err := WriteLock(LockPath(path), &Lock{Plugins: []*Locked{entry}}); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := Load(path); err != nil || c.Lock.Find("store", "a") == nil || c.Lock.Path != LockPath(path) {
+		t.Fatalf("the lock file was not read: %v", err)
+	}
+	write(t, LockPath(path), "foo = 1")
+	if _, err := Load(path); err == nil {
+		t.Error("a lock file that cannot be read is left out")
+	}
+	if _, err := LoadUnlocked(path); err != nil {
+		t.Errorf("a lock file that is to be written anew: %v", err)
+	}
+}
+
 func TestLockRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"sum":      `plugin "store" "a" {` + "\ncommand=[\"x\"]\nsha256=\"ab\"\nplugin=\"p\"\nversion=\"1\"\n}\n",

@@ -13,21 +13,9 @@ type configFlag struct {
 	Config string `short:"c" default:"decision-gate.hcl" placeholder:"FILE" help:"The configuration (${default})."`
 }
 
-// load reads the configuration and the lock file beside it, nil if there is none.
-func (f configFlag) load() (*config.Config, *config.Lock, error) {
-	settings, err := f.settings()
-	if err != nil {
-		return nil, nil, err
-	}
-	lock, err := config.LoadLock(config.LockPath(f.Config))
-	if errors.Is(err, fs.ErrNotExist) {
-		return settings, nil, nil
-	}
-	return settings, lock, err
-}
-
-func (f configFlag) settings() (*config.Config, error) {
-	settings, err := config.Load(f.Config)
+// load reads the configuration, with config.Load or config.LoadUnlocked.
+func (f configFlag) load(read func(path string) (*config.Config, error)) (*config.Config, error) {
+	settings, err := read(f.Config)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no configuration %s: name one with --config FILE", f.Config)
 	}
@@ -67,11 +55,11 @@ func (c *validateCommand) Help() string {
 }
 
 func (c *validateCommand) Run(std streams) error {
-	settings, lock, err := c.load()
+	settings, err := c.load(config.Load)
 	if err != nil {
 		return tellFindings(err, std, c.JSON)
 	}
-	checked, err := checkPlugins(settings, lock)
+	checked, err := checkPlugins(settings)
 	if err != nil {
 		return tellFindings(err, std, c.JSON)
 	}
@@ -92,10 +80,10 @@ func (c *validateCommand) Run(std streams) error {
 }
 
 // checkPlugins holds the settings of plugins against the manifests in the lock file, all of them before it answers.
-func checkPlugins(settings *config.Config, lock *config.Lock) (checked int, err error) {
+func checkPlugins(settings *config.Config) (checked int, err error) {
 	all := &config.Error{}
 	for _, p := range settings.Plugins {
-		locked := lock.Find(p.Kind, p.Name)
+		locked := settings.Lock.Find(p.Kind, p.Name)
 		if locked == nil {
 			continue
 		}

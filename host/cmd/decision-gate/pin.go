@@ -31,7 +31,7 @@ type pinned struct {
 }
 
 func (c *pinCommand) Run(ctx context.Context, std streams) error {
-	settings, err := c.settings()
+	settings, err := c.load(config.LoadUnlocked)
 	if err != nil {
 		return tellFindings(err, std, c.JSON)
 	}

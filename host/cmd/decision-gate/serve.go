@@ -25,7 +25,7 @@ func (c *serveCommand) Help() string {
 }
 
 func (c *serveCommand) Run(ctx context.Context, std streams) error {
-	settings, lock, err := c.load()
+	settings, err := c.load(config.Load)
 	if err != nil {
 		return tellFindings(err, std, false)
 	}
@@ -35,7 +35,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	log := c.logger(std)
-	h, err := host.Open(ctx, host.Config{Settings: settings, Lock: lock, Logger: log})
+	h, err := host.Open(ctx, host.Config{Settings: settings, Logger: log})
 	if err != nil {
 		if listener != nil {
 			listener.Close()
