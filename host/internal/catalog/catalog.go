@@ -25,7 +25,7 @@ type Options struct {
 	Plugins []*config.Plugin
 	// PluginDir is where a command without a slash is looked up; empty means the folder of this process's own program.
 	PluginDir string
-	// Lock holds pins and manifests; nil means that there is none.
+	// Lock holds pins and manifests; nil means that there is none. With one, a plugin that it does not name is refused.
 	Lock *config.Lock
 	// RequirePins refuses plugins without a pin. Without it they are allowed, because nobody but this machine's own users
 	// can reach the host.
@@ -58,6 +58,9 @@ func Open(ctx context.Context, options Options) (*Catalog, error) {
 	}
 	c := &Catalog{}
 	for _, program := range programs {
+		if len(program.pin) == 0 {
+			options.Logger.WarnContext(ctx, `plugin is not pinned: whoever can replace its program runs as the host; "decision-gate plugin pin" pins it`, "plugin", processName(program.plugin))
+		}
 		c.plugins = append(c.plugins, newSupervisor(program, options))
 	}
 	if err := c.start(ctx); err != nil {

@@ -58,6 +58,9 @@ func TestOpen(t *testing.T) {
 	// The plugin has logged a warning that names what it found in its environment.
 	eventually(t, "the plugin's log line", func() bool { return strings.Contains(log.String(), "opened") })
 	wantContains(t, log.String(), "level=WARN msg=opened plugin=store/main", "allowed=yes", `secret_seen=""`)
+	if n := strings.Count(log.String(), "plugin is not pinned"); n != 2 {
+		t.Errorf("%d plugins of 2 are said to be unpinned", n)
+	}
 }
 
 // TestRefusals opens what must not run, and expects to be told why.
@@ -220,6 +223,7 @@ func TestPin(t *testing.T) {
 		"another script":  {func(_ *config.Plugin, l *config.Locked) { l.Files = map[string]string{"arg": strings.Repeat("0b", 32)} }, "the SHA-256 of arg is"},
 		"unknown script":  {func(_ *config.Plugin, l *config.Locked) { l.Files = nil }, "does not name"},
 		"another command": {func(p *config.Plugin, _ *config.Locked) { p.Command = config.Command{"plugin", "store", "--x"} }, "was written for"},
+		"another name":    {func(_ *config.Plugin, l *config.Locked) { l.Name = "other" }, `has no entry for plugin "store" "main"`},
 		"another version": {func(_ *config.Plugin, l *config.Locked) { l.Version = "1.2.2" }, "names store-test 1.2.2"},
 	} {
 		plugin, entry := *p, *o.Lock.Plugins[0]

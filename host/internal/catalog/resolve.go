@@ -29,6 +29,10 @@ type program struct {
 
 func resolve(p *config.Plugin, dir string, options Options) (*program, error) {
 	out := &program{plugin: p, locked: options.Lock.Find(p.Kind, p.Name), env: environment(p.Env)}
+	// A lock file says which programs may run: without this, a block that is added or renamed would run any.
+	if options.Lock != nil && out.locked == nil {
+		return nil, fmt.Errorf(`the lock file %s has no entry for plugin %q %q; %s`, options.Lock.Path, p.Kind, p.Name, pinAgain)
+	}
 	if err := out.checkLock(); err != nil {
 		return nil, err
 	}
