@@ -75,6 +75,7 @@ var cases = []struct{ name, old, new, want string }{
 	{"an id that cannot be seen", `"packet_id": "notes"`, `"packet_id": "no\u0000tes"`, "odd-id stages[1].entry_packets[0].packet_id"},
 	{"an id with a slash", `"scenario_id": "release"`, `"scenario_id": "a/b"`, "id-in-path scenario_id"},
 	{"the default namespace", "\"namespace_id\": 2,\n  \"spec_version\": \"1\",\n  \"default_tenant_id\": 7", "\"namespace_id\": 1,\n  \"spec_version\": \"1\"", "default-namespace namespace_id"},
+	{"the default namespace of a tenant", `"namespace_id": 2`, `"namespace_id": 1`, "namespace-needs-setting namespace_id"},
 	{"F-11: more than there are", `"min": 1`, `"min": 3`, "group-never stages[0].gates[0].requirement.RequireGroup.min"},
 	{"F-11: none of them", `"min": 1`, `"min": 0`, "group-always stages[0].gates[0].requirement.RequireGroup.min"},
 	{"one answer counted twice", `[{"Condition": "tests"}, {"Condition": "late"}]`, `[{"Condition": "tests"}, {"Condition": "late"}, {"Condition": "late"}]`, "group-counts-twice stages[0].gates[0].requirement.RequireGroup.reqs[2]"},

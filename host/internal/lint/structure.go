@@ -63,6 +63,15 @@ var structureRules = []Rule{
 			}
 		},
 	},
+	{
+		// mcp contract §3.9
+		Code: "namespace-needs-setting", Severity: Note, Fix: "Use another namespace, or allow it in the host's namespace block.",
+		find: func(s *subject, found report) {
+			if s.spec.NamespaceID == 1 && s.spec.DefaultTenantID != nil {
+				found("namespace_id", "a host refuses namespace 1 unless namespace.allow_default and default_tenants name tenant %d", *s.spec.DefaultTenantID)
+			}
+		},
+	},
 }
 
 // place is an id and where it stands.

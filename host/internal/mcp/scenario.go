@@ -13,7 +13,7 @@ import (
 const defaultNamespace gate.NamespaceID = 1
 
 // allowNamespace refuses the default namespace to tenants that may not use it; a missing tenant may not. What exactly is
-// wrong is not told (mcp contract §3.9).
+// wrong is not told (mcp contract §3.9), but in the log.
 func (s *Server) allowNamespace(tenant *gate.TenantID, namespace gate.NamespaceID) error {
 	if namespace != defaultNamespace {
 		return nil
@@ -21,6 +21,10 @@ func (s *Server) allowNamespace(tenant *gate.TenantID, namespace gate.NamespaceI
 	if s.Namespace.AllowDefault && tenant != nil && slices.Contains(s.Namespace.DefaultTenants, *tenant) {
 		return nil
 	}
+	s.warnNamespace.Do(func() {
+		// Once: a client that tries again and again must not fill the log.
+		s.Logger.Warn("namespace 1 was refused; where it is wanted, set namespace.allow_default and name the tenant in namespace.default_tenants, and in default_tenant_id of the scenario")
+	})
 	return refuse(Unauthorized, "unauthorized")
 }
 

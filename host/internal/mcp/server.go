@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -90,6 +91,8 @@ type Server struct {
 	correlation *correlationIDs
 	slots       chan struct{}
 	busy        atomic.Int64 // bytes of the bodies that are being served
+	// warnNamespace is for the one warning that namespace 1 must be allowed.
+	warnNamespace sync.Once
 	// writeTimeout is the constant of that name, but in its test.
 	writeTimeout time.Duration
 }

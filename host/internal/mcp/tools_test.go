@@ -180,6 +180,10 @@ func TestNamespaceRule(t *testing.T) {
 	} {
 		r.refused(Unauthorized, "unauthorized", tool, arguments)
 	}
+	// The operator is told what to set, and once, however often clients try.
+	if told := strings.Count(r.log.String(), "namespace.allow_default"); told != 1 {
+		t.Errorf("the setting is named %d times in the log", told)
+	}
 	if counts := r.store.Counts(); counts["commit"] != 0 {
 		t.Errorf("refused calls wrote: %v", counts)
 	}
