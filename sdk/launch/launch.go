@@ -102,6 +102,7 @@ func start(ctx context.Context, spec Spec) (_ *Process, err error) {
 	if err := p.checkHealth(ctx); err != nil {
 		return nil, err
 	}
+	p.logs.forward()
 	go p.followStdio()
 	return p, nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A plugin must not be able to fill the host's memory or flood a log with one line.
@@ -59,6 +60,9 @@ type logs struct {
 	mu      sync.Mutex
 	kept    []string
 	crashed bool // a Go panic was seen: all that follows is its trace
+	// forwarding is false until the handshake: until then the lines are kept, for the error or for forward.
+	forwarding bool
+	budget     budget
 }
 
 func (l *logs) add(line string) {
@@ -79,8 +83,36 @@ func (l *logs) add(line string) {
 	if l.crashed && attrs == nil {
 		level = slog.LevelError
 	}
+	forward, dropped := false, 0
+	if l.forwarding && l.logger.Enabled(context.Background(), level) {
+		forward, dropped = l.budget.take(time.Now(), len(line))
+	}
 	l.mu.Unlock()
-	l.logger.LogAttrs(context.Background(), level, message, attrs...)
+	l.tellDropped(dropped)
+	if forward {
+		l.logger.LogAttrs(context.Background(), level, message, attrs...)
+	}
+}
+
+// forward begins to forward lines, with those that were kept so far.
+func (l *logs) forward() {
+	l.mu.Lock()
+	l.forwarding = true
+	before := slices.Clone(l.kept)
+	l.mu.Unlock()
+	for _, line := range before {
+		level, message, attrs := parseLine(line)
+		l.logger.LogAttrs(context.Background(), level, message, attrs...)
+	}
+}
+
+// end tells of the lines that were dropped last.
+func (l *logs) end() {
+	l.mu.Lock()
+	dropped := l.budget.dropped
+	l.budget.dropped = 0
+	l.mu.Unlock()
+	l.tellDropped(dropped)
 }
 
 // crashLine says whether a line begins the message of a crash of the Go runtime.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestLineWriter(t *testing.T) {
@@ -53,6 +54,52 @@ func TestParseLine(t *testing.T) {
 		if level != want.level || message != want.message || got != want.attrs {
 			t.Errorf("%s: %v %q %s", line, level, message, got)
 		}
+	}
+}
+
+// TestBudget floods a log with many lines and with long ones, and expects what is dropped to be counted.
+func TestBudget(t *testing.T) {
+	for name, line := range map[string]string{"lines": "x", "bytes": strings.Repeat("x", 32<<10)} {
+		var b budget
+		forwarded, told, now := 0, 0, time.Now()
+		const total = 10_000
+		for i := range total {
+			forward, dropped := b.take(now.Add(time.Duration(i)*time.Microsecond), len(line))
+			told += dropped
+			if forward {
+				forwarded++
+			}
+		}
+		if want := min(budgetLines, budgetBytes/len(line)); forwarded != want || told != 1 {
+			t.Errorf("%s: %d forwarded, want %d; %d told at once", name, forwarded, want, told)
+		}
+		forward, dropped := b.take(now.Add(2*budgetTime), 1)
+		if told += dropped; !forward || forwarded+told != total {
+			t.Errorf("%s: after the flood: forwarded %v, %d of %d lines accounted for", name, forward, forwarded+told, total)
+		}
+	}
+}
+
+// TestNothingIsForwardedBeforeTheHandshake floods before it: a plugin that is restarted for ever would fill the log.
+func TestNothingIsForwardedBeforeTheHandshake(t *testing.T) {
+	var out strings.Builder
+	l := &logs{logger: slog.New(slog.NewTextHandler(&out, nil))}
+	for i := range 3 * keptLines {
+		l.add("early " + strconv.Itoa(i))
+	}
+	if out.Len() > 0 {
+		t.Errorf("forwarded: %.200s", out.String())
+	}
+	l.forward()
+	if n := strings.Count(out.String(), "early"); n != keptLines {
+		t.Errorf("%d of the last %d lines were forwarded", n, keptLines)
+	}
+	for range 3 * budgetLines {
+		l.add("late")
+	}
+	l.end()
+	if n := strings.Count(out.String(), "late"); n < budgetLines || n == 3*budgetLines || !strings.Contains(out.String(), "dropped=1 ") {
+		t.Errorf("%d lines were forwarded:\n%.2000s", n, out.String())
 	}
 }
 

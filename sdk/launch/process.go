@@ -107,6 +107,7 @@ func (p *Process) follow(cmd *exec.Cmd, stdout, stderr *os.File) {
 		_ = stdout.SetReadDeadline(deadline)
 		_ = stderr.SetReadDeadline(deadline)
 		readers.Wait()
+		p.logs.end()
 		close(p.exited)
 	}()
 }
