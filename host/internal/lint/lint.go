@@ -5,7 +5,7 @@
 // Nothing is asked and nothing is changed: no provider, no store, no network. It gives no advice on style; each rule stands
 // for a decision that comes out other than it reads. The codes of the rules are stable, so that a pipeline may name them.
 //
-// One file holds one group of rules, as a table: members.go, structure.go, requirements.go, routes.go, comparisons.go,
+// One file holds one group of rules, as a table: members.go, decode.go, structure.go, requirements.go, routes.go, comparisons.go,
 // queries.go, payloads.go, inert.go.
 package lint
 
@@ -122,7 +122,6 @@ func (l *linter) add(f Finding) {
 var (
 	syntaxRule = Rule{Code: "syntax", Severity: Error, Fix: "Correct the JSON there."}
 	sizeRule   = Rule{Code: "size", Severity: Error, Fix: "Move large payloads out of the scenario, as external content."}
-	decodeRule = Rule{Code: "decode", Severity: Error, Fix: "Give the member a value of the type that is expected."}
 	specRule   = Rule{Code: "spec", Severity: Error, Fix: "Correct the scenario; the host answers with this message."}
 )
 
@@ -156,16 +155,6 @@ func (l *linter) check(document []byte, providers *evidence.Registry) {
 		r.find(s, l.reporter(r))
 	}
 	l.compile(spec)
-}
-
-// refuse reports a document that is JSON, but no scenario.
-func (l *linter) refuse(err error) {
-	path, message := "", err.Error()
-	var decode *canonical.DecodeError
-	if errors.As(err, &decode) {
-		path, message = decode.Path, decode.Message
-	}
-	l.reporter(decodeRule)(path, "%s", message)
 }
 
 // compile has the engine's own word: whatever the rules miss, nothing that the host refuses passes.

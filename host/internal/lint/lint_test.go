@@ -71,6 +71,9 @@ var cases = []struct{ name, old, new, want string }{
 	{"a condition that is not defined", `{"Condition": "tests"}`, `{"Condition": "test"}`, "undefined-condition stages[0].gates[0].requirement.RequireGroup.reqs[0].Condition"},
 	{"a stage that is not there", `"next_stage_id": "ship"`, `"next_stage_id": "shipp"`, "unknown-stage stages[0].advance_to.branches[0].next_stage_id"},
 	{"a default that is not there", branches, branches + `, "default": "nowhere"`, "unknown-stage stages[0].advance_to.default"},
+	{"a required member misspelled", `"on_timeout": "fail"
+    },`, `"on_timeuot": "fail"
+    },`, "decode stages[0].on_timeuot"},
 	{"an id with a blank", `"scenario_id": "release"`, `"scenario_id": "release "`, "odd-id scenario_id"},
 	{"an id that cannot be seen", `"packet_id": "notes"`, `"packet_id": "no\u0000tes"`, "odd-id stages[1].entry_packets[0].packet_id"},
 	{"an id with a slash", `"scenario_id": "release"`, `"scenario_id": "a/b"`, "id-in-path scenario_id"},
@@ -113,6 +116,10 @@ var cases = []struct{ name, old, new, want string }{
 	{"parameters that are wrong", `"timestamp": "2024-12-31T00:00:00Z"`, `"timestamp": true`, "query conditions[1].query.params"},
 	{"an answer that cannot be", `"expected": false`, `"expected": "no"`, "query conditions[1].expected"},
 	{"a comparator that is not allowed", `"comparator": "equals", "expected": false`, `"comparator": "greater_than", "expected": false`, "query conditions[1].comparator"},
+	{"an absolute file", `"report.json"`, `"/srv/report.json"`, "unanswerable-query conditions[0].query.params.file"},
+	{"a file outside of the root", `"report.json"`, `"a/../../report.json"`, "unanswerable-query conditions[0].query.params.file"},
+	{"no file", `"report.json"`, `""`, "unanswerable-query conditions[0].query.params.file"},
+	{"a path that cannot be read", `"$.failed"`, `"$.[failed"`, "unanswerable-query conditions[0].query.params.jsonpath"},
 	{"a provider that is not built in", testsQuery, strings.Replace(testsQuery, `"json"`, `"jsn"`, 1), "unknown-provider conditions[0].query.provider_id"},
 	{"P-28: a condition that nobody asks for", `, {"Condition": "late"}`, ``, "unused-condition conditions[1]"},
 	{"P-04: the weakest lane", `{"gate_id": "ready", "requirement"`, `{"gate_id": "ready", "trust": {"min_lane": "asserted"}, "requirement"`, "trust-no-effect stages[0].gates[0].trust"},
@@ -210,6 +217,26 @@ func TestUnreadable(t *testing.T) {
 		f := report.Findings[0]
 		if got := fmt.Sprintf("%s %d:%d %s", f.Code, f.Line, f.Column, f.Message); got != c.want {
 			t.Errorf("%.40q: got %q, want %q", c.document, got, c.want)
+		}
+	}
+}
+
+// The advice on a document that is no scenario fits the mistake, and one mistake is one finding.
+func TestDecodeAdvice(t *testing.T) {
+	for _, c := range []struct{ old, new, message, fix string }{
+		{`"spec_version": "1",`, ``, "missing field `spec_version`", "Add the member."},
+		{`"spec_version": "1",`, `"spec_vershion": "1",`, "missing field `spec_version`: `spec_vershion` stands in its place", "Rename the member."},
+		{"\"timeout\": null,\n      \"on_timeout\"", "\"timeout\": null,\n      \"on_timout\"", "missing field `on_timeout`: `on_timout` stands in its place", "Rename the member."},
+		{`"equals"`, `"equal"`, "unknown variant `equal`, expected one of ", "Use one of those."},
+		{`"spec_version": "1"`, `"spec_version": 1`, "invalid type: integer `1`, expected a string", decodeRule.Fix},
+	} {
+		report := Check([]byte(strings.Replace(good(t), c.old, c.new, 1)), offline(t))
+		if len(report.Findings) != 1 || report.Errors != 1 || report.Warnings != 0 {
+			t.Errorf("%s: %+v", c.new, report)
+			continue
+		}
+		if f := report.Findings[0]; !strings.HasPrefix(f.Message, c.message) || f.Fix != c.fix {
+			t.Errorf("%s: %q, %q", c.new, f.Message, f.Fix)
 		}
 	}
 }

@@ -2,9 +2,13 @@ package lint
 
 import (
 	"errors"
+	"path"
+	"path/filepath"
+	"strings"
 
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/jsonpath"
 )
 
 // queryRules hold conditions against what their providers can be asked (mcp contract §4.6).
@@ -18,6 +22,10 @@ var queryRules = []Rule{
 				}
 			})
 		},
+	},
+	{
+		Code: "unanswerable-query", Severity: Warning, Fix: "Name a file beneath the provider's root by a relative path, and select from it with a path that it reads: without an answer nothing is proven.",
+		find: findUnanswerable,
 	},
 	{
 		Code: "unknown-provider", Severity: Warning, Fix: "Declare the provider in the host's configuration: a host that does not know it refuses the scenario.",
@@ -98,4 +106,44 @@ func (s *subject) suggestCheck(c *gate.ConditionSpec, code evidence.Code) string
 		known = append(known, contract.Checks[i].CheckID)
 	}
 	return suggest(c.Query.CheckID, known)
+}
+
+// findUnanswerable finds what the json provider refuses each time it is asked, while its contract takes any text (contract
+// §10.3).
+func findUnanswerable(s *subject, found report) {
+	s.eachCondition(func(at string, c *gate.ConditionSpec) {
+		if c.Query.ProviderID != "json" || c.Query.CheckID != "path" || c.Query.Params == nil {
+			return
+		}
+		for member, wrong := range map[string]func(string) string{"file": wrongFile, "jsonpath": wrongPath} {
+			v, _ := c.Query.Params.Member(member)
+			text, isText := v.Text()
+			if !isText {
+				continue
+			}
+			if what := wrong(text); what != "" {
+				found(at+".query.params."+member, "`%s` %s: condition `%s` never has an answer", clip(text), what, clip(string(c.ConditionID)))
+			}
+		}
+	})
+}
+
+func wrongFile(file string) string {
+	switch clean := path.Clean(file); {
+	case path.IsAbs(file) || filepath.IsAbs(file):
+		return "is an absolute path, and files are read beneath the root of the provider alone"
+	case clean == "..", strings.HasPrefix(clean, "../"):
+		return "leads out of the root of the provider"
+	case clean == ".":
+		return "names no file"
+	default:
+		return ""
+	}
+}
+
+func wrongPath(expression string) string {
+	if _, err := jsonpath.Compile(expression); err != nil {
+		return "is no path that the json provider can read"
+	}
+	return ""
 }
