@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,17 +28,15 @@ const (
 
 // openConn opens the file at an absolute path. The file must exist: who creates it decides on its mode.
 func openConn(path, vfs string, mode connMode, busy time.Duration) (*conn, error) {
-	// An absolute path cannot be taken for a "file:" URI, which would let the path carry SQLite options that weaken
-	// durability, such as "nolock" or "_pragma". Only tests name a VFS.
-	name, flags := path, sqlite3.OPEN_READWRITE
+	flags := sqlite3.OPEN_READWRITE
 	if mode == readOnly {
 		flags = sqlite3.OPEN_READONLY
 	}
-	if vfs != "" {
-		name = (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: url.Values{"vfs": {vfs}}.Encode()}).String()
-		flags |= sqlite3.OPEN_URI
-	}
-	db, err := sqlite3.OpenFlags(name, flags)
+	// The path is escaped: a "?" in it would let it carry SQLite options that weaken durability, such as "nolock" or
+	// "_pragma". Only tests name a VFS.
+	query := url.Values{"vfs": {cmp.Or(vfs, systemLayer)}}
+	name := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query.Encode()}
+	db, err := sqlite3.OpenFlags(name.String(), flags|sqlite3.OPEN_URI)
 	if err != nil {
 		return nil, err
 	}

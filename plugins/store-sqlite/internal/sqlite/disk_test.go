@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/vfs"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
@@ -33,7 +33,7 @@ var disks atomic.Int64
 
 func newDisk(t *testing.T) *disk {
 	d := &disk{VFS: vfs.Find(""), name: fmt.Sprintf("disk%d", disks.Add(1))}
-	vfs.Register(d.name, d)
+	vfs.Register(d.name, layer{d})
 	t.Cleanup(func() { vfs.Unregister(d.name) })
 	return d
 }
@@ -49,11 +49,11 @@ func (d *disk) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, v
 	if err != nil {
 		return nil, flags, err
 	}
-	return diskFile{f, d, suffix}, flags, nil
+	return diskFile{f.(driverFile), d, suffix}, flags, nil
 }
 
 type diskFile struct {
-	vfs.File
+	driverFile
 	disk   *disk
 	suffix string
 }
@@ -64,7 +64,7 @@ func (f diskFile) WriteAt(p []byte, off int64) (int, error) {
 			return 0, err
 		}
 	}
-	return f.File.WriteAt(p, off)
+	return f.driverFile.WriteAt(p, off)
 }
 
 func (f diskFile) Sync(flags vfs.SyncFlag) error {
@@ -73,15 +73,14 @@ func (f diskFile) Sync(flags vfs.SyncFlag) error {
 			return err
 		}
 	}
-	return f.File.Sync(flags)
+	return f.driverFile.Sync(flags)
 }
 
-func (f diskFile) SharedMemory() vfs.SharedMemory {
-	return f.File.(vfs.FileSharedMemory).SharedMemory()
-}
-
-// noSpace is what the driver's own file layer answers when the disk is full.
-var noSpace = vfs.SystemError(syscall.ENOSPC, sqlite3.FULL)
+// noSpace and noQuota are what the driver's own file layer answers when the disk is full or the user's part of it.
+var (
+	noSpace = &fs.PathError{Op: "write", Path: "dg.db-wal", Err: syscall.ENOSPC}
+	noQuota = &fs.PathError{Op: "write", Path: "dg.db-wal", Err: syscall.EDQUOT}
+)
 
 // tryCommit commits one record of 1 KiB.
 func tryCommit(t *testing.T, s *Store, c store.Commit) error {
@@ -121,6 +120,7 @@ func TestFailingDiskAcknowledgesNothing(t *testing.T) {
 		reason fault.Reason
 	}{
 		{"no space", fail(noSpace), fault.Full},
+		{"no quota", fail(noQuota), fault.Full},
 		{"write error", fail(syscall.EIO), fault.Unavailable},
 		{"sync error", failSync, fault.Unavailable},
 	}

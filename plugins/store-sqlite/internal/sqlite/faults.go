@@ -19,7 +19,8 @@ var faults = []struct {
 }{
 	{[]error{context.DeadlineExceeded}, fault.Deadline, "the call's deadline passed"},
 	{[]error{context.Canceled}, fault.Unavailable, "the call was cancelled"},
-	{[]error{sqlite3.FULL, syscall.ENOSPC, syscall.EDQUOT}, fault.Full,
+	// The driver does not say why the shared memory could not grow, and space is what it needs to.
+	{[]error{sqlite3.FULL, sqlite3.IOERR_SHMSIZE, syscall.ENOSPC, syscall.EDQUOT}, fault.Full,
 		"no space is left for the database; free space on its disk or raise its quota"},
 	{[]error{sqlite3.CORRUPT, sqlite3.NOTADB, sqlite3.IOERR_CORRUPTFS, sqlite3.IOERR_DATA, sqlite3.IOERR_SHORT_READ}, fault.Corrupt,
 		"the database file is damaged; stop the host, keep a copy of the file for analysis and restore a backup"},
@@ -28,9 +29,8 @@ var faults = []struct {
 	{[]error{sqlite3.READONLY, sqlite3.PERM, syscall.EACCES, syscall.EPERM, syscall.EROFS}, fault.Denied,
 		"the database cannot be written; its file and its folder must be writable for the plugin's user"},
 	{[]error{sqlite3.TOOBIG}, fault.TooLarge, "a value is larger than SQLite holds"},
-	// A used-up quota of the user comes here too: the driver keeps only "no space" apart from other failed writes.
 	{[]error{sqlite3.IOERR, sqlite3.CANTOPEN}, fault.Unavailable,
-		"reading or writing the database's file failed; look at the kernel's log, the file system and the user's disk quota"},
+		"reading or writing the database's file failed; look at the kernel's log and the file system"},
 }
 
 // classify gives an error of the driver its reason. ctx is the call's: a statement interrupted by its end answers with

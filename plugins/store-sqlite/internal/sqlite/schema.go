@@ -97,7 +97,7 @@ func refuseFile(path string, err error) error {
 	switch {
 	case errors.Is(err, sqlite3.NOTADB):
 		return fault.Wrap(fault.Invalid, err, "path: %q is not an SQLite database, or its first page is damaged; choose another path or restore a backup", path)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, sqlite3.FULL):
+	case isFull(err), errors.Is(err, sqlite3.FULL):
 		return classify(context.Background(), err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM):
 		return fault.Wrap(fault.Denied, err, "path: %q or its folder cannot be written by the plugin's user; change the permissions or choose another path", path)

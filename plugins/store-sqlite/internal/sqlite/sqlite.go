@@ -11,8 +11,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
@@ -49,6 +51,12 @@ type Store struct {
 	once    sync.Once
 
 	news news
+
+	// files must stay where they are for as long as the store acknowledges commits.
+	files openFiles
+	// full: a commit met a full disk, and probe, which is probeSpace outside of tests, has not succeeded since.
+	full  atomic.Bool
+	probe func(dir string) error
 }
 
 var _ store.Store = (*Store)(nil)
@@ -75,7 +83,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if err := createFile(path); err != nil {
 		return nil, err
 	}
-	s := &Store{options: options, pool: make(chan *reader, readers), closing: make(chan struct{})}
+	s := &Store{options: options, pool: make(chan *reader, readers), closing: make(chan struct{}), probe: probeSpace}
 	s.news.init()
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.closeConns())
@@ -87,6 +95,10 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 
 // open opens all connections; what it has opened when it fails, closeConns closes.
 func (s *Store) open() error {
+	before, err := os.Stat(s.options.Path)
+	if err != nil {
+		return refuseFile(s.options.Path, err)
+	}
 	c, err := openConn(s.options.Path, s.options.VFS, readWrite, s.options.BusyTimeout)
 	if err != nil {
 		return refuseFile(s.options.Path, err)
@@ -109,7 +121,8 @@ func (s *Store) open() error {
 	if err != nil {
 		return refuseFile(s.options.Path, err)
 	}
-	return nil
+	s.files, err = findFiles(s.options.Path, before)
+	return err
 }
 
 // Describe implements store.Store.

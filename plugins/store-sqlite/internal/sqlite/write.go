@@ -220,6 +220,9 @@ func (w *writer) write(batch []*request) {
 		}
 		return
 	}
+	if fault.Is(err, fault.Full) {
+		w.store.full.Store(true)
+	}
 	for i, req := range batch {
 		if err != nil {
 			req.answer(nil, err)
@@ -235,6 +238,9 @@ func (w *writer) write(batch []*request) {
 // transaction applies the batch and makes it durable. Its outcomes are answered only when COMMIT has returned.
 func (w *writer) transaction(batch []*request) (outcomes [][]store.Outcome, err error) {
 	defer func() { err = classify(context.Background(), err) }()
+	if err := w.store.files.inPlace(); err != nil {
+		return nil, err
+	}
 	if err := w.begin.run(); err != nil {
 		return nil, err
 	}
