@@ -87,10 +87,14 @@ test: setup check-generated lint ## Run every test, with the race detector
 	go test -race -count=1 -timeout 15m work # -count=1: the cache does not see the plugins that tests build
 
 .PHONY: test-full
-test-full: test ## Run the long forms as well: fuzzing for a minute a target
+test-full: test fuzz ## Run the long forms as well
+
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME (30s)
 	@for pkg in $$(grep -rlE '^func Fuzz' --include='*_test.go' $(MODULES) | xargs -n1 dirname | sort -u); do \
 	  for target in $$(grep -hoE '^func (Fuzz[A-Za-z0-9_]+)' $$pkg/*_test.go | cut -d' ' -f2); do \
-	    echo "fuzz $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime 60s ./$$pkg || exit 1; done; done
+	    echo "fuzz $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$pkg || exit 1; done; done
 
 .PHONY: bench
 bench: ## Measure: calls through host and plugins, commits of the store, the engine alone
