@@ -150,21 +150,24 @@ func TestRecordedBundles(t *testing.T) {
 }
 
 func recordedBundles(t tb) map[string]memory {
-	f, err := os.Open("testdata/lifecycle.jsonl")
+	f, err := os.Open("../gate/testdata/lifecycle.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	type line struct {
-		Run   string `member:"run"`
-		File  string `member:"file"`
-		Bytes string `member:"bytes"`
+		Run   string `member:"run" presence:"D"`
+		File  string `member:"file" presence:"D"`
+		Bytes string `member:"bytes" presence:"D"`
 	}
 	bundles := map[string]memory{}
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		l := decode[line](t, lines.Bytes())
+		if l.File == "" {
+			continue // a call
+		}
 		if bundles[l.Run] == nil {
 			bundles[l.Run] = memory{}
 		}
