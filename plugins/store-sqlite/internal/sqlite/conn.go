@@ -100,6 +100,12 @@ func (c *conn) checkpoint(restart bool) (frames, copied int, err error) {
 	return c.db.WALCheckpoint("main", mode)
 }
 
+// emptyLog copies the whole log into the open database file and cuts the log to nothing.
+func (c *conn) emptyLog() error {
+	_, _, err := c.db.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
+	return err
+}
+
 func (c *conn) prepare(sql string) (*stmt, error) {
 	s, _, err := c.db.PrepareFlags(sql, sqlite3.PREPARE_PERSISTENT)
 	if err != nil {

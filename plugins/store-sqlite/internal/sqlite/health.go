@@ -96,6 +96,9 @@ func (files openFiles) inPlace() error {
 	return nil
 }
 
+// replaced says whether the database itself, which is the first of the files, is no longer in place.
+func (files openFiles) replaced() bool { return len(files) > 0 && files[:1].inPlace() != nil }
+
 func errMoved(err error) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fault.Wrap(fault.Denied, err, "the database file cannot be looked at any more; its folder must be accessible for the plugin's user")

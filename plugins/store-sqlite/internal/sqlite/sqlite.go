@@ -169,6 +169,11 @@ func (s *Store) closeConns() error {
 	for range opened {
 		errs = append(errs, (<-s.pool).close())
 	}
+	if s.files.replaced() {
+		// SQLite leaves the log of a file that has moved as it is, and would apply it to the replacement, and so damage it,
+		// when that is opened. The commits in the log belong into the file that was replaced.
+		errs = append(errs, s.writer.emptyLog())
+	}
 	return errors.Join(append(errs, s.writer.conn.close())...)
 }
 
