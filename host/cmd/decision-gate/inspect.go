@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -39,16 +40,15 @@ const (
 
 // account is what is shown of a runpack.
 type account struct {
-	Run         runFacts             `member:"run"`
-	Bundle      bundleFacts          `member:"bundle"`
-	Stages      []stageFacts         `member:"stages"`
-	Counts      counts               `member:"counts"`
-	Decisions   []decisionFacts      `member:"decisions"`
-	Submissions []submissionFacts    `member:"submissions"`
-	Damage      []string             `member:"damage"`
-	spec        *gate.ScenarioSpec   // nil when it cannot be read
-	queries     map[string]string    // PROVIDER.CHECK by condition
-	trees       map[gate.GateID]tree // requirements by gate
+	Run         runFacts                      `member:"run"`
+	Bundle      bundleFacts                   `member:"bundle"`
+	Stages      []stageFacts                  `member:"stages"`
+	Counts      counts                        `member:"counts"`
+	Decisions   []decisionFacts               `member:"decisions"`
+	Submissions []submissionFacts             `member:"submissions"`
+	Damage      []string                      `member:"damage"`
+	questions   map[gate.ConditionID]question // empty when the scenario cannot be read
+	trees       map[gate.GateID]tree          // requirements by gate
 }
 
 type tree = gate.Requirement
@@ -118,12 +118,14 @@ type gateFacts struct {
 }
 
 type conditionFacts struct {
-	ConditionID string         `member:"condition_id"`
-	Status      gate.Truth     `member:"status"`
-	Query       string         `member:"query"`
-	Evidence    string         `member:"evidence"`
-	Lane        gate.TrustLane `member:"lane"`
-	Signed      bool           `member:"signed"`
+	ConditionID string     `member:"condition_id"`
+	Status      gate.Truth `member:"status"`
+	// Query is PROVIDER.CHECK with the parameters, Wants the comparator with what it expects.
+	Query    string         `member:"query"`
+	Wants    string         `member:"wants"`
+	Evidence string         `member:"evidence"`
+	Lane     gate.TrustLane `member:"lane"`
+	Signed   bool           `member:"signed"`
 }
 
 type packetFacts struct {
@@ -184,7 +186,7 @@ func newAccount(b *runpack.Bundle) *account {
 			RootHash: m.Integrity.RootHash, Anchored: []gate.ProviderID{}, DevPermissive: m.Security != nil && m.Security.DevPermissive,
 		},
 		Stages: []stageFacts{}, Decisions: []decisionFacts{}, Submissions: []submissionFacts{}, Damage: []string{},
-		spec: b.Spec, queries: map[string]string{}, trees: map[gate.GateID]tree{},
+		questions: map[gate.ConditionID]question{}, trees: map[gate.GateID]tree{},
 	}
 	if m.AnchorPolicy != nil {
 		for _, p := range m.AnchorPolicy.Providers {
@@ -218,8 +220,8 @@ func (a *account) readSpec(spec *gate.ScenarioSpec) {
 		}
 		a.Stages = append(a.Stages, facts)
 	}
-	for _, c := range spec.Conditions {
-		a.queries[string(c.ConditionID)] = clip(string(c.Query.ProviderID), maxText) + "." + clip(c.Query.CheckID, maxText)
+	for i := range spec.Conditions {
+		a.questions[spec.Conditions[i].ConditionID] = questionOf(&spec.Conditions[i])
 	}
 }
 
@@ -337,14 +339,28 @@ func (a *account) gate(eval *gate.GateEvalRecord) gateFacts {
 	if t, known := a.trees[eval.Evaluation.GateID]; known {
 		facts.Requirement = clip(formula(t), maxText)
 	}
-	for _, record := range bounded(eval.Evidence, &facts.Omitted) {
-		r := &record.Result
+	for _, record := range bounded(inOrder(eval), &facts.Omitted) {
+		r, q := &record.Result, a.questions[record.ConditionID]
 		facts.Conditions = append(facts.Conditions, conditionFacts{
-			ConditionID: clip(string(record.ConditionID), maxText), Status: record.Status, Query: a.queries[string(record.ConditionID)],
+			ConditionID: clip(string(record.ConditionID), maxText), Status: record.Status, Query: q.asked, Wants: q.wants,
 			Evidence: evidenceOf(r), Lane: r.Lane, Signed: r.Signature != nil,
 		})
 	}
 	return facts
+}
+
+// inOrder is the evidence of a gate in the order in which its requirement names the conditions; the record has its own.
+func inOrder(eval *gate.GateEvalRecord) []gate.EvidenceRecord {
+	visit := map[gate.ConditionID]int{}
+	for i, entry := range eval.Evaluation.Trace {
+		if _, again := visit[entry.ConditionID]; !again {
+			visit[entry.ConditionID] = i - len(eval.Evaluation.Trace)
+		}
+	}
+	// What was not visited, which only a forged record has, comes last, at 0.
+	return slices.SortedStableFunc(slices.Values(eval.Evidence), func(x, y gate.EvidenceRecord) int {
+		return cmp.Compare(visit[x.ConditionID], visit[y.ConditionID])
+	})
 }
 
 // evidenceOf is an answer in short: its error, its value, or that there was none.
@@ -357,7 +373,7 @@ func evidenceOf(r *gate.EvidenceResult) string {
 	case r.Value.Kind == gate.BytesValue:
 		return plural(len(r.Value.Bytes), "byte")
 	default:
-		return clip(string(canonical.AppendValue(nil, r.Value.JSON, canonical.Declared)), maxText)
+		return clip(jsonText(r.Value.JSON), maxText)
 	}
 }
 

@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
+	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 )
 
@@ -53,6 +55,62 @@ func writeList(b *strings.Builder, reqs []gate.Requirement, between string) {
 		}
 		writeFormula(b, r, true)
 	}
+}
+
+// question is what a condition asks and wants, each as one line.
+type question struct{ asked, wants string }
+
+func questionOf(c *gate.ConditionSpec) question {
+	q := question{
+		asked: clip(string(c.Query.ProviderID), maxText) + "." + clip(c.Query.CheckID, maxText),
+		wants: string(c.Comparator),
+	}
+	if c.Query.Params != nil {
+		q.asked += " " + clip(parameters(*c.Query.Params), maxText)
+	}
+	if c.Expected != nil {
+		q.wants += " " + clip(jsonText(*c.Expected), maxText)
+	}
+	return q
+}
+
+// parameters are words and numbers one after the other, which read by themselves; anything else is shown as the JSON that
+// it is.
+func parameters(v canonical.Value) string {
+	var texts []string
+	for _, m := range v.Members() {
+		text, isText := m.Value.Text()
+		if m.Value.IsNumber() {
+			text, isText = jsonText(m.Value), true
+		}
+		if !isText || text == "" || strings.Contains(text, " ") {
+			return jsonText(v)
+		}
+		texts = append(texts, text)
+	}
+	if len(texts) == 0 {
+		return jsonText(v)
+	}
+	return strings.Join(texts, " ")
+}
+
+func jsonText(v canonical.Value) string {
+	return string(canonical.AppendValue(nil, v, canonical.Declared))
+}
+
+// period is a number of milliseconds as it reads best, such as 24h or 1m30s.
+func period(ms uint64) string {
+	if ms > uint64(math.MaxInt64/time.Millisecond) {
+		return fmt.Sprintf("%d ms", ms) // more than a Duration holds
+	}
+	text := (time.Duration(ms) * time.Millisecond).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // when is a time as it reads best: UTC, or the tick of a run on logical time.
@@ -105,7 +163,7 @@ func showStages(out *screen, stages []stageFacts) {
 		}
 		timeout := ""
 		if s.TimeoutMS != nil {
-			timeout = fmt.Sprintf(", after %d ms %s", *s.TimeoutMS, s.OnTimeout)
+			timeout = fmt.Sprintf(", after %s %s", period(*s.TimeoutMS), s.OnTimeout)
 		}
 		out.line("  %s: %s, %s, %s%s", clip(string(s.StageID), maxText), plural(len(s.Gates), "gate"), plural(s.Packets, "packet"), clip(s.Next, maxText), timeout)
 	}
@@ -171,8 +229,11 @@ func showGate(out *screen, g *gateFacts) {
 	out.marked(truthStyles[g.Status], fmt.Sprintf("     %-7s", g.Status), "  gate %s%s", g.GateID, needs)
 	for _, e := range g.Conditions {
 		how := ""
+		if e.Wants != "" {
+			how = ", wants " + e.Wants
+		}
 		if e.Lane != gate.Verified {
-			how = ", asserted only"
+			how += ", asserted only"
 		}
 		if e.Signed {
 			how += ", signed"

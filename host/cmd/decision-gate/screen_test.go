@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"math"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/runpack"
 )
@@ -112,5 +114,60 @@ func TestInspectIsBounded(t *testing.T) {
 	}
 	if facts.Omitted != 2*(5000-maxList) {
 		t.Errorf("%d omitted", facts.Omitted)
+	}
+}
+
+// Evidence is shown in the order in which its gate asks, which is not that of the record.
+func TestInOrder(t *testing.T) {
+	eval := &gate.GateEvalRecord{}
+	for _, id := range []gate.ConditionID{"z", "a", "z", "m"} {
+		eval.Evaluation.Trace = append(eval.Evaluation.Trace, gate.TraceEntry{ConditionID: id})
+	}
+	for _, id := range []gate.ConditionID{"a", "forged", "m", "z"} {
+		eval.Evidence = append(eval.Evidence, gate.EvidenceRecord{ConditionID: id})
+	}
+	got := ""
+	for _, record := range inOrder(eval) {
+		got += string(record.ConditionID) + " "
+	}
+	if got != "z a m forged " {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestPeriod(t *testing.T) {
+	for ms, want := range map[uint64]string{
+		0: "0s", 250: "250ms", 1500: "1.5s", 60_000: "1m", 90_000: "1m30s", 600_000: "10m", 86_400_000: "24h", 3_601_000: "1h0m1s",
+		math.MaxUint64: "18446744073709551615 ms",
+	} {
+		if got := period(ms); got != want {
+			t.Errorf("%d: %s, want %s", ms, got, want)
+		}
+	}
+}
+
+func TestQuestion(t *testing.T) {
+	for params, want := range map[string]string{
+		`{"file":"checks/test.json","jsonpath":"$.failed"}`: "json.path checks/test.json $.failed",
+		`{"timestamp":17}`:                   "json.path 17",
+		`{"file":"a b"}`:                     `json.path {"file":"a b"}`,
+		`{"file":""}`:                        `json.path {"file":""}`,
+		`{"list":["a"]}`:                     `json.path {"list":["a"]}`,
+		`{}`:                                 "json.path {}",
+		`["a"]`:                              `json.path ["a"]`,
+		`"` + strings.Repeat("x", 300) + `"`: `json.path "` + strings.Repeat("x", maxText-1) + "…",
+	} {
+		v, err := canonical.Parse([]byte(params))
+		if err != nil {
+			t.Fatal(err)
+		}
+		zero := canonical.NewString("0")
+		q := questionOf(&gate.ConditionSpec{Query: gate.EvidenceQuery{ProviderID: "json", CheckID: "path", Params: &v}, Comparator: gate.Equals, Expected: &zero})
+		if q.asked != want || q.wants != `equals "0"` {
+			t.Errorf("%s: %s, %s", params, q.asked, q.wants)
+		}
+	}
+	if q := questionOf(&gate.ConditionSpec{Query: gate.EvidenceQuery{ProviderID: "p", CheckID: "c"}, Comparator: gate.Exists}); q != (question{"p.c", "exists"}) {
+		t.Errorf("without parameters: %+v", q)
 	}
 }
