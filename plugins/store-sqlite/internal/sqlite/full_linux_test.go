@@ -124,6 +124,9 @@ func TestFullDisk(t *testing.T) {
 			if err := s.Health(t.Context()); err != nil {
 				t.Errorf("health after: %v", err)
 			}
+			if s.full.Load() {
+				t.Error("each health check will go on writing to a disk that is no longer full")
+			}
 			if err := tryCommit(t, s, recordCommit("after")); err != nil {
 				t.Error(err)
 			}

@@ -33,8 +33,8 @@ func (l layer) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, v
 }
 
 // driverFile is all that the driver's files do. SQLite finds optional abilities by looking for them, so that one which
-// the layer does not pass on is silently lost: without HasMoved, closing a store whose file was replaced would copy the
-// old log into the new file.
+// the layer does not pass on is silently lost: without HasMoved, closing a store whose file was replaced would
+// remove the log of the new file.
 type driverFile interface {
 	vfs.FileHasMoved
 	vfs.FileLockState

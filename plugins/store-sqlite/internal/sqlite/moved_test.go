@@ -69,39 +69,46 @@ func TestMovedFiles(t *testing.T) {
 	}
 }
 
-// Closing must not finish its work in somebody else's file, and must not leave a log that SQLite would apply to it when
+// Closing must not finish its work in somebody else's files, and must not leave a log that SQLite would apply to them when
 // the host is started again, as it is told to be.
 func TestCloseLeavesTheReplacementAlone(t *testing.T) {
-	options := testOptions(t.TempDir())
-	s := mustOpen(t, options)
-	commit(t, s, put(key("a"), "old", store.Any()))
-
-	backup := testOptions(t.TempDir())
-	b := mustOpen(t, backup)
-	commit(t, b, put(key("a"), "new", store.Any()))
-	if err := b.Close(); err != nil {
-		t.Fatal(err)
-	}
-	before := content(backup.Path)
-	kept := options.Path + ".old"
-	if err := errors.Join(os.Rename(options.Path, kept), os.Rename(backup.Path, options.Path)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-	if content(options.Path) != before {
-		t.Error("closing wrote into the file that replaced the database")
-	}
-	if r := get(t, mustOpen(t, options), key("a")); string(r.Body) != "new" {
-		t.Errorf("the replacement holds %+v after a restart", r)
-	}
-	moved := testOptions(t.TempDir())
-	if err := os.Rename(kept, moved.Path); err != nil {
-		t.Fatal(err)
-	}
-	if r := get(t, mustOpen(t, moved), key("a")); string(r.Body) != "old" {
-		t.Errorf("the file that was replaced lacks what was acknowledged: %+v", r)
+	for _, names := range [][]string{{"dg.db"}, {"dg.db", "dg.db-wal"}} {
+		t.Run(strings.Join(names, " and "), func(t *testing.T) {
+			backup := testOptions(t.TempDir())
+			b := mustOpen(t, backup)
+			commit(t, b, put(key("a"), "new", store.Any()))
+			if len(names) == 1 { // The log is part of the database until it is closed.
+				if err := b.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			options, kept := testOptions(t.TempDir()), testOptions(t.TempDir())
+			s := mustOpen(t, options)
+			commit(t, s, put(key("a"), "old", store.Any()))
+			if err := os.Rename(options.Path, kept.Path); err != nil {
+				t.Fatal(err)
+			}
+			if len(names) == 2 {
+				if err := os.Remove(options.Path + "-wal"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			copyFiles(t, filepath.Dir(backup.Path), filepath.Dir(options.Path), names...)
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			for _, name := range names {
+				if content(filepath.Join(filepath.Dir(options.Path), name)) != content(filepath.Join(filepath.Dir(backup.Path), name)) {
+					t.Errorf("closing wrote into the %s that replaced the store's", name)
+				}
+			}
+			if r := get(t, mustOpen(t, options), key("a")); string(r.Body) != "new" {
+				t.Errorf("the replacement holds %+v after a restart", r)
+			}
+			if r := get(t, mustOpen(t, kept), key("a")); string(r.Body) != "old" {
+				t.Errorf("the file that was replaced lacks what was acknowledged: %+v", r)
+			}
+		})
 	}
 }
 
