@@ -17,9 +17,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
@@ -55,29 +57,75 @@ type Host struct {
 // Open starts the plugins and returns once every one of them is ready, or an error that names the plugin that is not.
 func Open(ctx context.Context, cfg Config) (*Host, error) {
 	if cfg.Settings == nil {
-		return nil, errors.New("host.Config.Settings is nil: begin with config.Load or config.Default")
+		return nil, errNoSettings
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
+	}
+	if err := checkFolders(cfg.Settings); err != nil {
+		return nil, err
 	}
 	providers, err := evidence.New(evidenceOptions(cfg.Settings))
 	if err != nil {
 		return nil, err
 	}
-	plugins, err := catalog.Open(ctx, catalog.Options{
-		Plugins:   pluginsOf(cfg),
-		PluginDir: cfg.Settings.PluginDir,
-		Lock:      cfg.Settings.Lock,
-		Logger:    cfg.Logger,
-	})
+	plugins, err := catalog.Open(ctx, catalogOptions(cfg))
 	if err != nil {
-		return nil, errors.Join(err, providers.Close())
+		return nil, config.Join(err, providers.Close())
 	}
 	h := &Host{catalog: plugins, providers: providers, drain: cfg.Settings.Server.DrainTimeout}
 	if h.server, err = newServer(cfg, plugins, providers); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
+}
+
+// Check finds what Open would refuse at once, without starting anything: folders, programs and their sums, and settings of
+// plugins. Findings in the configuration are a *config.Error.
+func Check(cfg Config) error {
+	if cfg.Settings == nil {
+		return errNoSettings
+	}
+	return config.Join(checkFolders(cfg.Settings), catalog.Check(catalogOptions(cfg)))
+}
+
+var errNoSettings = errors.New("host.Config.Settings is nil: begin with config.Load or config.Default")
+
+func catalogOptions(cfg Config) catalog.Options {
+	return catalog.Options{
+		Plugins:   pluginsOf(cfg),
+		PluginDir: cfg.Settings.PluginDir,
+		Lock:      cfg.Settings.Lock,
+		Logger:    cfg.Logger,
+	}
+}
+
+// checkFolders finds folders of the configuration that are not there, which would otherwise show in the first run that
+// needs them.
+func checkFolders(c *config.Config) error {
+	var errs []error
+	check := func(field any, name, dir string) {
+		info, err := os.Stat(dir)
+		if absolute, err := filepath.Abs(dir); err == nil {
+			dir = absolute
+		}
+		var path *fs.PathError
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			errs = append(errs, c.Refuse(field, "Missing folder", "%s names a folder that is not there: %s. Make it, or name another.", name, c.Shown(field, dir)))
+		case errors.As(err, &path):
+			errs = append(errs, c.Refuse(field, "Folder cannot be used", "%s: %s: %v.", name, c.Shown(field, dir), path.Err))
+		case !info.IsDir():
+			errs = append(errs, c.Refuse(field, "Not a folder", "%s must name a folder; this is a file: %s.", name, c.Shown(field, dir)))
+		}
+	}
+	if e := c.Evidence.JSON; e != nil {
+		check(&e.Root, `root of evidence "json"`, e.Root)
+	}
+	for _, dir := range c.Runpack.Dirs {
+		check(&c.Runpack.Dirs, "runpack.dirs", dir)
+	}
+	return config.Join(errs...)
 }
 
 // pluginsOf are the plugins that no Go value stands in for.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -209,6 +211,15 @@ func (p *pageRun) validate(b block) {
 	if err := os.WriteFile(path, []byte(b.text), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
+	// What the pages have their readers make, validate looks for.
+	for _, folder := range []string{"evidence", "runpacks"} {
+		if err := os.Mkdir(filepath.Join(dir, folder), 0o700); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("store-sqlite", filepath.Join(binaries, "store-mine")); err != nil && !errors.Is(err, fs.ErrExist) {
+		p.t.Fatal(err)
+	}
 	cmd := exec.Command(filepath.Join(binaries, "decision-gate"), "validate", "--config", path)
 	cmd.Env = append(os.Environ(), "DATABASE_DIR=/var/lib/decision-gate")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -275,8 +286,10 @@ func (p *pageRun) startHost() {
 		text = append(text, "evidence \"http\" {}\nvalidation {\n  lexicographic = true\n  deep_equals = true\n}\n"...)
 		err = os.WriteFile(config, text, 0o600)
 	}
-	if err == nil {
-		err = os.MkdirAll(filepath.Join(dir, "evidence"), 0o700)
+	for _, folder := range []string{"evidence", "runpacks"} {
+		if err == nil {
+			err = os.Mkdir(filepath.Join(dir, folder), 0o700)
+		}
 	}
 	if err != nil {
 		p.t.Fatal(err)

@@ -152,9 +152,10 @@ var Kinds = []string{"store", "runpack"}
 var plannedKinds = []string{"auth", "telemetry", "evidence"}
 
 func (c *checker) plugins(cfg *Config) {
-	byKind := map[string][]*Plugin{}
+	byKind, strayKind := map[string][]*Plugin{}, false
 	for _, p := range cfg.Plugins {
 		byKind[p.Kind] = append(byKind[p.Kind], p)
+		strayKind = strayKind || !slices.Contains(Kinds, p.Kind) && !slices.Contains(plannedKinds, p.Kind)
 		switch {
 		case slices.Contains(plannedKinds, p.Kind):
 			c.problem(p, "Kind of plugin not supported yet", "This version of the host has no plugins of kind %q. Remove the block; supported are: %s.", p.Kind, strings.Join(Kinds, ", "))
@@ -162,7 +163,8 @@ func (c *checker) plugins(cfg *Config) {
 			c.problem(p, "Unknown kind of plugin", "There is no kind %q.%s Supported are: %s.", p.Kind, suggestion(p.Kind, Kinds), strings.Join(Kinds, ", "))
 		}
 	}
-	if len(byKind["store"]) == 0 {
+	// A kind that is misspelled may be the store.
+	if len(byKind["store"]) == 0 && !strayKind {
 		c.missing("Missing store", `The host keeps everything in a store plugin. Add one, such as: plugin "store" "main" { command = "store-sqlite" }`)
 	}
 	for _, kind := range Kinds {

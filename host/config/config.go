@@ -31,6 +31,8 @@ type Config struct {
 	Path string
 	// Lock is the lock file beside it, nil when there is none. With one, only plugins that it pins are run.
 	Lock *Lock
+
+	origin origin
 }
 
 // String names the configuration without any of its values: some of them are secret.

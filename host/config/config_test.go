@@ -112,7 +112,7 @@ func TestLoad(t *testing.T) {
 	want.Validation.DeepEquals = true
 	want.Anchors = []*AnchorPolicy{{Provider: "json", Type: "file_path_rooted", RequiredFields: []string{"path"}}}
 	want.Runpack.Dirs = []string{"testdata/out"}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(Body{}), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(Body{}, origin{}), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Error(diff)
 	}
 	if err := got.Validate(); err != nil {
@@ -138,7 +138,7 @@ func TestDefaults(t *testing.T) {
 		Runpack:    Runpack{MaxArtifactBytes: 4 << 30},
 		Schemas:    Schemas{MaxSchemaBytes: 1 << 20},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(Body{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(Body{}, origin{})); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -99,7 +99,7 @@ func (d *decoder) fill(block *hcl.Block, field reflect.Value) {
 	}
 	d.places[field.Addr().Interface()] = place{at: block.DefRange}
 	if body, ok := field.Addr().Interface().(*Body); ok {
-		*body = Body{body: block.Body, eval: d.eval, files: d.files, at: block.DefRange}
+		*body = Body{body: block.Body, eval: d.eval, origin: origin{d.places, d.files}, at: block.DefRange}
 		return
 	}
 	d.block(block.Body, field)

@@ -52,7 +52,7 @@ func Parse(src []byte, path string) (*Config, error) {
 	}
 	dir := filepath.Dir(path)
 	d := &decoder{dir: dir, eval: functions(dir), places: map[any]place{}, files: files}
-	c := &Config{Path: path}
+	c := &Config{Path: path, origin: origin{d.places, files}}
 	setDefaults(c)
 	d.block(file.Body, reflect.ValueOf(c).Elem())
 	if c.Server.HTTP == nil && c.Server.Stdio == nil {
@@ -62,7 +62,7 @@ func Parse(src []byte, path string) (*Config, error) {
 	for _, p := range c.Plugins {
 		p.Dir = dir
 		if p.Config.body == nil {
-			p.Config = Body{body: hcl.EmptyBody(), eval: d.eval, files: files, at: d.places[p].at, absent: true}
+			p.Config = Body{body: hcl.EmptyBody(), eval: d.eval, origin: origin{d.places, files}, at: d.places[p].at, absent: true}
 		}
 	}
 	check := &checker{places: d.places, end: file.Body.MissingItemRange()}

@@ -129,9 +129,10 @@ const lockHeader = `# Written by "decision-gate plugin pin". Do not edit: a plug
 // WriteLock writes a lock file: the same bytes for the same lock, and never half of them.
 func WriteLock(path string, lock *Lock) error {
 	text := lock.format()
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+LockFile+".*")
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, "."+LockFile+".*")
 	if err != nil {
-		return err
+		return fmt.Errorf("the lock file %s cannot be written: %w; the folder %s must exist and be writable", path, withoutPath(err), dir)
 	}
 	defer os.Remove(tmp.Name())
 	_, err = tmp.Write(text)

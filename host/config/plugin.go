@@ -47,7 +47,7 @@ type Body struct {
 
 	body   hcl.Body
 	eval   *hcl.EvalContext
-	files  sources
+	origin origin
 	at     hcl.Range
 	absent bool // there is no config block, at is the plugin block
 }
@@ -76,7 +76,7 @@ func (p *Plugin) ConfigJSON(schema *sdk.ConfigSchema) ([]byte, error) {
 	} else {
 		value = e.untyped(p.Config.body)
 	}
-	if err := asError(e.diags, p.Config.files); err != nil {
+	if err := asError(e.diags, p.Config.origin.files); err != nil {
 		return nil, err
 	}
 	return json.Marshal(value)

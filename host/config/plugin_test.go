@@ -196,6 +196,16 @@ func TestLoadReadsLock(t *testing.T) {
 	}
 }
 
+// TestLockCannotBeWritten names the lock file and its folder, not the file that is made on the way.
+func TestLockCannotBeWritten(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "absent")
+	err := WriteLock(filepath.Join(dir, LockFile), &Lock{})
+	want := "the lock file " + filepath.Join(dir, LockFile) + " cannot be written: no such file or directory; the folder " + dir + " must exist and be writable"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
 func TestLockRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"sum":      `plugin "store" "a" {` + "\ncommand=[\"x\"]\nsha256=\"ab\"\nplugin=\"p\"\nversion=\"1\"\n}\n",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/decision-gate-host/decision-gate-host/host"
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 )
 
@@ -25,8 +26,9 @@ func (f configFlag) load(read func(path string) (*config.Config, error)) (*confi
 // tellFindings ends a command that came upon mistakes in a configuration: they are told on the error stream, or as JSON on
 // the output, and the answer is no. Any other error is returned as it is.
 func tellFindings(err error, std streams, asJSON bool) error {
-	var findings *config.Error
-	if !errors.As(err, &findings) {
+	// Not errors.As: an error that holds others too must tell them all.
+	findings, ok := err.(*config.Error)
+	if !ok {
 		return err
 	}
 	write := func() error { return findings.Write(std.err) }
@@ -50,7 +52,7 @@ type validateCommand struct {
 }
 
 func (c *validateCommand) Help() string {
-	return help("Reads the configuration, and the settings of every plugin that the lock file beside it describes. Nothing is started.",
+	return help("Reads the configuration and the lock file beside it, and looks for what the host would refuse at its start: folders, plugins' programs and their sums, settings. Nothing is started.",
 		"decision-gate validate --config decision-gate.hcl")
 }
 
@@ -59,9 +61,14 @@ func (c *validateCommand) Run(std streams) error {
 	if err != nil {
 		return tellFindings(err, std, c.JSON)
 	}
-	checked, err := checkPlugins(settings)
-	if err != nil {
+	if err := host.Check(host.Config{Settings: settings}); err != nil {
 		return tellFindings(err, std, c.JSON)
+	}
+	unknown := 0
+	for _, p := range settings.Plugins {
+		if settings.Lock.Find(p.Kind, p.Name) == nil {
+			unknown++
+		}
 	}
 	if c.JSON {
 		return writeJSON(std.out, struct {
@@ -69,36 +76,12 @@ func (c *validateCommand) Run(std streams) error {
 			Findings []config.Diagnostic `json:"findings"`
 			Plugins  int                 `json:"plugins"`
 			Checked  int                 `json:"plugin_settings_checked"`
-		}{true, []config.Diagnostic{}, len(settings.Plugins), checked})
+		}{true, []config.Diagnostic{}, len(settings.Plugins), len(settings.Plugins) - unknown})
 	}
 	out := newScreen(std.out)
 	out.line("%s is valid: %s.", c.Config, plural(len(settings.Plugins), "plugin"))
-	if checked < len(settings.Plugins) {
-		out.line("The settings of %d of them are checked when they start; \"decision-gate plugin pin\" lets this command check them.", len(settings.Plugins)-checked)
+	if unknown > 0 {
+		out.line("The names of the settings of %s are checked at the start; \"decision-gate plugin pin\" lets this command check them.", plural(unknown, "plugin"))
 	}
 	return out.err
-}
-
-// checkPlugins holds the settings of plugins against the manifests in the lock file, all of them before it answers.
-func checkPlugins(settings *config.Config) (checked int, err error) {
-	all := &config.Error{}
-	for _, p := range settings.Plugins {
-		locked := settings.Lock.Find(p.Kind, p.Name)
-		if locked == nil {
-			continue
-		}
-		checked++
-		_, err := p.ConfigJSON(locked.ConfigSchema())
-		var findings *config.Error
-		switch {
-		case errors.As(err, &findings):
-			all.Diagnostics = append(all.Diagnostics, findings.Diagnostics...)
-		case err != nil:
-			return checked, err
-		}
-	}
-	if len(all.Diagnostics) > 0 {
-		return checked, all
-	}
-	return checked, nil
 }

@@ -34,6 +34,8 @@ type Options struct {
 	Logger *slog.Logger
 
 	pace pace // zero outside of tests
+	// manifestOnly leaves the settings and the lock file alone: Pin needs neither.
+	manifestOnly bool
 }
 
 // Catalog is a set of running plugins. Its methods are safe for concurrent use.
@@ -74,6 +76,16 @@ func Open(ctx context.Context, options Options) (*Catalog, error) {
 	return c, nil
 }
 
+// Check finds what Open would refuse before it starts anything, and compares the programs with their pins.
+func Check(options Options) error {
+	programs, err := resolveAll(options)
+	errs := []error{err}
+	for _, program := range programs {
+		errs = append(errs, program.checkSum())
+	}
+	return config.Join(errs...)
+}
+
 // resolveAll finds the programs before any is started, so that a typing error in the last plugin starts none.
 func resolveAll(options Options) ([]*program, error) {
 	dir, err := pluginDir(options.PluginDir)
@@ -86,13 +98,9 @@ func resolveAll(options Options) ([]*program, error) {
 	)
 	for _, p := range options.Plugins {
 		program, err := resolve(p, dir, options)
-		if err != nil {
-			errs = append(errs, pluginError(p, err))
-			continue
-		}
-		programs = append(programs, program)
+		programs, errs = append(programs, program), append(errs, err)
 	}
-	return programs, errors.Join(errs...)
+	return programs, config.Join(errs...)
 }
 
 func pluginDir(dir string) (string, error) {
@@ -125,7 +133,7 @@ func (c *Catalog) start(ctx context.Context) error {
 		wg.Go(func() { errs[i] = s.open(ctx) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return config.Join(errs...)
 }
 
 func (c *Catalog) kind(kind string) *supervisor {

@@ -88,7 +88,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"no such command", command("store-x"), []string{`plugin "store/main"`, `no command "store-x"`, "plugin_dir", binDir}},
 		{"no such interpreter", command("no-such-interpreter", "x.py"), []string{"the folders of PATH"}},
-		{"no such path", command("./bin/store-x"), []string{"no such file"}},
+		{"no such path", command("./bin/store-x"), []string{"bin/store-x; a command", "relative to the folder of the configuration"}},
 		{"directory writable", command(filepath.Join(writable, "inside"), "store"), []string{"written by other users", "chmod go-w " + writable}},
 		{"program writable", command(loose, "store"), []string{"chmod go-w " + loose}},
 		{"not executable", command(plain, "store"), []string{"chmod +x " + plain}},
@@ -119,6 +119,41 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCheck finds what Open would refuse, and more than one thing at a time, while nothing is started.
+func TestCheck(t *testing.T) {
+	cfg, err := config.Parse([]byte(`plugin "store" "main" {
+  command = "./absent"
+  config {
+    sise = file("absent")
+  }
+}
+plugin "runpack" "main" {
+  command = ["plugin", "store"]
+  sha256  = "`+strings.Repeat("0a", 32)+`"
+}`), "host.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &testLog{}
+	err = Check(options(log, cfg.Plugins...))
+	wantContains(t, err.Error(), "on host.hcl line 2, column 13", "/absent; a command", "on host.hcl line 4, column 12", "cannot read file", "on host.hcl line 9", "correct or remove sha256")
+	if log.String() != "" {
+		t.Errorf("something was started:\n%s", log)
+	}
+	good := options(log, storePlugin("store", nil))
+	if err := Check(good); err != nil {
+		t.Error(err)
+	}
+	if good.Lock, err = Pin(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(good); err != nil {
+		t.Error(err)
+	}
+	good.Lock.Plugins[0].SHA256 = strings.Repeat("0b", 32)
+	wantContains(t, Check(good).Error(), "decision-gate.lock.hcl says "+strings.Repeat("0b", 32), "plugin pin")
 }
 
 func copyFile(t *testing.T, from, to string, mode fs.FileMode) {
@@ -223,7 +258,7 @@ func TestPin(t *testing.T) {
 		"another script":  {func(_ *config.Plugin, l *config.Locked) { l.Files = map[string]string{"arg": strings.Repeat("0b", 32)} }, "the SHA-256 of arg is"},
 		"unknown script":  {func(_ *config.Plugin, l *config.Locked) { l.Files = nil }, "does not name"},
 		"another command": {func(p *config.Plugin, _ *config.Locked) { p.Command = config.Command{"plugin", "store", "--x"} }, "was written for"},
-		"another name":    {func(_ *config.Plugin, l *config.Locked) { l.Name = "other" }, `has no entry for plugin "store" "main"`},
+		"another name":    {func(_ *config.Plugin, l *config.Locked) { l.Name = "other" }, "has no entry for it"},
 		"another version": {func(_ *config.Plugin, l *config.Locked) { l.Version = "1.2.2" }, "names store-test 1.2.2"},
 	} {
 		plugin, entry := *p, *o.Lock.Plugins[0]

@@ -11,7 +11,7 @@ import (
 // Pin starts every plugin just long enough to read its manifest, and returns the lock file's content. What the
 // configuration pins itself is checked; an earlier lock file is not, since Pin is what replaces it.
 func Pin(ctx context.Context, options Options) (*config.Lock, error) {
-	options.Lock, options.RequirePins = nil, false
+	options.Lock, options.RequirePins, options.manifestOnly = nil, false, true
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -39,8 +39,12 @@ func (p *program) lock(ctx context.Context, options Options) (*config.Locked, er
 	if err != nil {
 		return nil, pluginError(p.plugin, err)
 	}
+	// A pin of the configuration is the operator's: it is corrected there, not here.
+	if err := p.checkSum(); err != nil {
+		return nil, err
+	}
 	if len(p.pin) == 0 {
-		// The manifest comes from the very bytes whose sum is written. A pin of the configuration is checked at the start.
+		// The manifest comes from the very bytes whose sum is written.
 		if p.pin, err = hex.DecodeString(sum); err != nil {
 			return nil, pluginError(p.plugin, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
+	"github.com/decision-gate-host/decision-gate-host/sdk"
 )
 
 // program is a plugin that may be started: found, safe to execute, pinned, its settings checked as far as the lock file
@@ -27,29 +28,38 @@ type program struct {
 	env    []string
 }
 
+// resolve finds a plugin's program and its pin, or says at which line of the configuration it cannot.
 func resolve(p *config.Plugin, dir string, options Options) (*program, error) {
 	out := &program{plugin: p, locked: options.Lock.Find(p.Kind, p.Name), env: environment(p.Env)}
-	// A lock file says which programs may run: without this, a block that is added or renamed would run any.
-	if options.Lock != nil && out.locked == nil {
-		return nil, fmt.Errorf(`the lock file %s has no entry for plugin %q %q; %s`, options.Lock.Path, p.Kind, p.Name, pinAgain)
+	err := out.locate(dir, options)
+	if !options.manifestOnly {
+		err = config.Join(err, out.checkLock(options.Lock), out.checkSettings())
 	}
-	if err := out.checkLock(); err != nil {
-		return nil, err
+	return out, err
+}
+
+func (p *program) locate(dir string, options Options) (err error) {
+	if p.path, err = find(p.plugin, dir); err != nil {
+		return p.refuse(&p.plugin.Command, err)
 	}
-	var err error
-	if out.path, err = find(p, dir); err != nil {
-		return nil, err
+	if err := safeToExecute(p.path); err != nil {
+		return p.refuse(&p.plugin.Command, err)
 	}
-	if err := safeToExecute(out.path); err != nil {
-		return nil, err
+	if p.pin, err = pinOf(p.plugin, p.locked); err != nil {
+		return p.refuse(&p.plugin.SHA256, err)
 	}
-	if out.pin, err = pinOf(p, out.locked); err != nil {
-		return nil, err
+	if len(p.pin) == 0 && options.RequirePins {
+		return p.refuse(p.plugin, errors.New(`it has no pin, which is allowed only while every listener is loopback: run "decision-gate plugin pin", or set sha256`))
 	}
-	if len(out.pin) == 0 && options.RequirePins {
-		return nil, errors.New(`it has no pin, which is allowed only while every listener is loopback: run "decision-gate plugin pin", or set sha256`)
+	if err := p.checkFiles(); err != nil {
+		return p.refuse(&p.plugin.Command, err)
 	}
-	return out, out.checkFiles()
+	return nil
+}
+
+// refuse is a finding in the configuration.
+func (p *program) refuse(field any, err error) error {
+	return p.plugin.Refuse(field, "Plugin cannot be started", "%s", pluginError(p.plugin, err))
 }
 
 // environment is the values of the names that a configuration allows; the plugin gets nothing else of the host's.
@@ -65,17 +75,50 @@ func environment(names []string) []string {
 
 const pinAgain = `if that is what you want, run "decision-gate plugin pin"`
 
-// checkLock compares the configuration with what was pinned, and the settings with the pinned manifest: so they are
-// refused with file and line before anything is started.
-func (p *program) checkLock() error {
-	if p.locked == nil {
+// checkLock compares the configuration with what was pinned.
+func (p *program) checkLock(lock *config.Lock) error {
+	switch {
+	case lock == nil:
+		return nil
+	case p.locked == nil:
+		// A lock file says which programs may run: without this, a block that is added or renamed would run any.
+		return p.refuse(p.plugin, fmt.Errorf("the lock file %s has no entry for it; %s", lock.Path, pinAgain))
+	case !slices.Equal(p.locked.Command, p.plugin.Command):
+		return p.refuse(&p.plugin.Command, fmt.Errorf("its command is %q, but %s was written for %q; %s", []string(p.plugin.Command), config.LockFile, []string(p.locked.Command), pinAgain))
+	default:
 		return nil
 	}
-	if !slices.Equal(p.locked.Command, p.plugin.Command) {
-		return fmt.Errorf("its command is %q, but %s was written for %q; %s", []string(p.plugin.Command), config.LockFile, []string(p.locked.Command), pinAgain)
+}
+
+// checkSettings compares the settings with the pinned manifest, so that they are refused with file and line before
+// anything is started. Without one they are evaluated only.
+func (p *program) checkSettings() error {
+	var schema *sdk.ConfigSchema
+	if p.locked != nil {
+		schema = p.locked.ConfigSchema()
 	}
-	_, err := p.plugin.ConfigJSON(p.locked.ConfigSchema())
+	_, err := p.plugin.ConfigJSON(schema)
 	return err
+}
+
+// checkSum compares the program with its pin. A start does it on the very bytes that are executed; this is for who asks
+// without starting anything.
+func (p *program) checkSum() error {
+	if p.path == "" || len(p.pin) == 0 {
+		return nil
+	}
+	have, err := fileSum(p.path)
+	want := hex.EncodeToString(p.pin)
+	switch {
+	case err != nil:
+		return p.refuse(&p.plugin.Command, err)
+	case have == want:
+		return nil
+	case p.locked != nil:
+		return p.refuse(&p.plugin.Command, fmt.Errorf("the SHA-256 of %s is %s, %s says %s; if you have updated it, run \"decision-gate plugin pin\"", p.path, have, config.LockFile, want))
+	default:
+		return p.refuse(&p.plugin.SHA256, fmt.Errorf("the SHA-256 of %s is %s, sha256 says %s; correct or remove sha256", p.path, have, want))
+	}
 }
 
 // find is the path of a plugin's program. A bare name is looked up in one folder and not in the search path, in which
@@ -89,7 +132,14 @@ func find(p *config.Plugin, dir string) (string, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(p.Dir, name)
 		}
-		return executable(name)
+		path, err := executable(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			if absolute, err := filepath.Abs(name); err == nil {
+				name = absolute
+			}
+			return "", fmt.Errorf("there is no program %s; a command with a slash is relative to the folder of the configuration", name)
+		}
+		return path, err
 	}
 	path, err := executable(filepath.Join(dir, name))
 	if !errors.Is(err, fs.ErrNotExist) {

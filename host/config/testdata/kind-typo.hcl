@@ -1,0 +1,3 @@
+plugin "stor" "main" {
+  command = "store-sqlite"
+}
