@@ -39,11 +39,11 @@ func bodyByteForByte(c *trial) {
 		"64 KiB":                  randomBytes(64 << 10),
 		"1 MiB of one byte":       strings.Repeat("a", 1<<20),
 	}
-	for name, body := range bodies {
+	for name, body := range inOrder(bodies) {
 		c.commit(p, put(key(name), body))
 	}
 	for _, when := range []string{"at once", "after a restart"} {
-		for name, body := range bodies {
+		for name, body := range inOrder(bodies) {
 			if got := c.get(p, key(name)); string(got.Body) != body {
 				c.Errorf("%s: Get %s answers %s", name, when, describeRecord(got))
 			}
@@ -73,7 +73,7 @@ func bodyLarge(c *trial) {
 	}
 	c.commit(p, ops...)
 	got := map[string][]store.Record{"Get": c.getAll(p, keys...), "Scan": c.scan(p, everything())}
-	for how, records := range got {
+	for how, records := range inOrder(got) {
 		if len(records) != len(bodies) {
 			c.Fatalf("%s answers %d records, want %d", how, len(records), len(bodies))
 		}

@@ -121,12 +121,12 @@ func commitFirstRefusedOp(c *trial) {
 func commitKeyTwice(c *trial) {
 	p := c.open()
 	twice := key("twice")
-	for what, ops := range map[string][]store.Op{
+	for what, ops := range inOrder(map[string][]store.Op{
 		"put and put":    {put(twice, "1"), put(twice, "2")},
 		"put and delete": {put(twice, "1"), del(twice)},
 		"add and add":    {add(twice, 1, 9), add(twice, 1, 9)},
 		"with another between, of another namespace": {put(twice, "1"), put(keyIn("runs", 7, 10, "twice"), "2"), del(twice)},
-	} {
+	}) {
 		c.notCommitted(what, p, newCommit(ops...))
 	}
 	if got := c.get(p, twice); got.Version != 0 {
@@ -254,7 +254,7 @@ func versionRecreate(c *trial) {
 	p := c.open()
 	had := map[string]uint64{}
 	for round := range 5 {
-		for name, write := range map[string]store.Op{"record": put(key("record"), "x"), "counter": add(key("counter"), 1, 9)} {
+		for name, write := range inOrder(map[string]store.Op{"record": put(key("record"), "x"), "counter": add(key("counter"), 1, 9)}) {
 			for range 1 + round%2 {
 				version := c.commit(p, write).Versions[0]
 				if version <= had[name] {

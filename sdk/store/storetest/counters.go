@@ -97,7 +97,7 @@ func counterBounds(c *trial) {
 
 func counterOnly(c *trial) {
 	p := c.open()
-	for what, body := range map[string]string{"empty": "", "text": "12", "7 bytes": "1234567", "9 bytes": "123456789"} {
+	for what, body := range inOrder(map[string]string{"empty": "", "text": "12", "7 bytes": "1234567", "9 bytes": "123456789"}) {
 		version := c.commit(p, put(key(what), body)).Versions[0]
 		c.refused("counting at a record: "+what, c.try(p, newCommit(add(key(what), 1, 9)))[0], store.Invalid, 0, version)
 		if got := c.get(p, key(what)); got.Version != version || string(got.Body) != body {

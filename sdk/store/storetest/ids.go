@@ -122,7 +122,7 @@ func idOtherOps(c *trial) {
 		changed[at] = op
 		return changed
 	}
-	for what, other := range map[string][]store.Op{
+	for what, other := range inOrder(map[string][]store.Op{
 		"another body":         replace(0, put(key("k", "record"), "second")),
 		"another key":          replace(0, put(key("k", "recorD"), "first")),
 		"another namespace":    replace(0, put(keyIn("runs", 7, 10, "k", "record"), "first")),
@@ -134,7 +134,7 @@ func idOtherOps(c *trial) {
 		"one op more":          append(slices.Clone(ops), put(key("more"), "x")),
 		"another order of ops": {ops[1], ops[0], ops[2]},
 		"segments cut anew":    replace(0, put(key("kr", "ecord"), "first")),
-	} {
+	}) {
 		before := c.scan(p, everything())
 		c.invalid(what+" under a used id", c.try(p, store.Commit{ID: commit.ID, Ops: other})[0])
 		c.same(what+" under a used id changed the store", c.scan(p, everything()), before)

@@ -45,6 +45,7 @@ func modelLockstep(c *trial) {
 	rapid.Check(c, func(t *rapid.T) {
 		inner := *c
 		inner.reporter = sequence{TB: t, outer: c.reporter}
+		inner.failures = &failures{} // of this sequence: the next one must be seen to fail, too
 		tenant++
 		l := &lockstep{trial: &inner, p: &p, model: model.New().Open(), tenant: tenant, versions: map[string][]versionPair{}}
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {

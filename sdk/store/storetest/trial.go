@@ -53,18 +53,24 @@ type trial struct {
 	ctx    context.Context
 	target target
 	short  bool
+	// failures is shared by the copies of a trial.
+	failures *failures
 }
 
 func runCheck(r reporter, ck check, t target, short bool) {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
 	defer cancel()
+	failures := &failures{}
 	r.Cleanup(func() {
+		if n := failures.left(); n > 0 {
+			r.Logf("and %d more failures of %s", n, ck.name)
+		}
 		if r.Failed() {
 			r.Logf("%s proves: %s", ck.name, ck.proves)
 		}
 	})
-	ck.run(&trial{reporter: r, ctx: ctx, target: t, short: short})
+	ck.run(&trial{reporter: r, ctx: ctx, target: t, short: short, failures: failures})
 }
 
 // times answers how often to repeat something: full, or few with -short.
@@ -78,10 +84,18 @@ func (c *trial) times(full, few int) int {
 // open starts a process that ends with the check.
 func (c *trial) open() *process {
 	c.Helper()
+	beside := c.failures.begin()
 	p, err := c.target.open()
-	if err != nil {
+	switch {
+	case err != nil && beside:
+		c.Fatalf("the store does not open for a second process on the same data: %v; a store that is for one process sets SingleProcess", err)
+	case err != nil:
 		c.Fatalf("the store does not open: %v", err)
 	}
+	ended := c.failures.ended()
+	kill, stop := p.kill, p.stop
+	p.kill = func() { kill(); ended("after a crash") }
+	p.stop = func() { stop(); ended("after a restart") }
 	c.Cleanup(p.stop)
 	return p
 }
