@@ -91,6 +91,7 @@ type Server struct {
 	correlation *correlationIDs
 	slots       chan struct{}
 	busy        atomic.Int64 // bytes of the bodies that are being served
+	unframed    sync.Once    // tells once of messages on standard input that no frame is around
 	// warnNamespace is for the one warning that namespace 1 must be allowed.
 	warnNamespace sync.Once
 	// writeTimeout is the constant of that name, but in its test.

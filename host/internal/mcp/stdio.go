@@ -87,6 +87,12 @@ func (s *Server) readFrame(reader *bufio.Reader) ([]byte, error) {
 		}
 		value, found := bytes.CutPrefix(line, []byte("Content-Length:"))
 		if !found {
+			// Other headers are skipped (mcp contract §1.5), and so a client that sends JSON by the line waits for ever.
+			if line[0] == '{' || line[0] == '[' {
+				s.unframed.Do(func() {
+					s.Logger.Warn("standard input is not a Content-Length frame: a message is preceded by Content-Length: BYTES and an empty line")
+				})
+			}
 			continue
 		}
 		n, err := strconv.ParseUint(string(bytes.TrimPrefix(bytes.TrimSpace(value), []byte("+"))), 10, 63)

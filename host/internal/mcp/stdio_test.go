@@ -142,3 +142,14 @@ func TestStdioPeerGone(t *testing.T) {
 		t.Error("writing to nobody succeeded")
 	}
 }
+
+// TestStdioLines sends JSON without frames, as clients of newer protocols do: nothing can answer, and the log must say why.
+func TestStdioLines(t *testing.T) {
+	r := newRig(t)
+	if answers, err := r.frames(listTools + "\n"); err != nil || len(answers) != 0 {
+		t.Errorf("%d answers, %v", len(answers), err)
+	}
+	if log := r.log.String(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "not a Content-Length frame") {
+		t.Errorf("the log says %q", log)
+	}
+}
