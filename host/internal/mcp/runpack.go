@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"strings"
@@ -75,15 +76,28 @@ func (s *Server) runpackExport(ctx context.Context, _ caller, a exportArguments)
 func (s *Server) exportToDirectory(ctx context.Context, dir string, input runpack.Input) (exportResult, error) {
 	sink, err := runpack.CreateAllowed(s.RunpackDirs, dir)
 	if err != nil {
-		return exportResult{}, err
+		return exportResult{}, inDirectory(dir, err)
 	}
 	defer sink.Close()
 	built, err := s.build(ctx, input, sink)
 	if err != nil {
-		return exportResult{}, err
+		return exportResult{}, inDirectory(dir, err)
 	}
 	return exportResult{Manifest: built.Manifest, Report: built.Report}, nil
 }
+
+// inDirectory names the directory, and what an error keeps from clients, to the operator's log: the client is told only
+// what asError finds inside.
+func inDirectory(dir string, err error) error {
+	var artifact *runpack.ArtifactError
+	if errors.As(err, &artifact) && artifact.Cause != nil {
+		return fmt.Errorf("in %.*q: %w: %v", maxLoggedPath, dir, err, artifact.Cause)
+	}
+	return fmt.Errorf("in %.*q: %w", maxLoggedPath, dir, err)
+}
+
+// maxLoggedPath is the number of characters of a client's path that the log shows.
+const maxLoggedPath = 500
 
 func (s *Server) build(ctx context.Context, input runpack.Input, sink runpack.Sink) (*runpack.Result, error) {
 	built, err := runpack.Build(ctx, input, sink)
@@ -154,14 +168,14 @@ func (s *Server) runpackVerify(ctx context.Context, _ caller, a verifyArguments)
 	} else {
 		dir, err := runpack.OpenAllowed(s.RunpackDirs, a.RunpackDir)
 		if err != nil {
-			return verifyResult{}, err
+			return verifyResult{}, inDirectory(a.RunpackDir, err)
 		}
 		defer dir.Close()
 		reader = dir
 	}
 	report, err := runpack.Verify(ctx, reader, a.ManifestPath, options)
 	if err != nil {
-		return verifyResult{}, err
+		return verifyResult{}, inDirectory(a.RunpackDir, err)
 	}
 	return verifyResult{*report, report.Verdict()}, nil
 }

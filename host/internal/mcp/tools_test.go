@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -297,6 +298,28 @@ func TestPrecheckOrder(t *testing.T) {
 		if got := r.must("precheck", head("o", payload)+`,"scenario_id":"s"}`); !strings.Contains(got, `"kind":"`+want+`"`) {
 			t.Errorf("%s: %s, want %s", payload, got, want)
 		}
+	}
+}
+
+// TestExportFailureInLog exports into a file: the operator reads the path and what the system said, the client neither.
+func TestExportFailureInLog(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, func(c *Config) { c.RunpackDirs = []string{dir} })
+	r.startRun("s", "r")
+	path, err := json.Marshal(filepath.Join(dir, "file", "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := string(r.serve(t.Context(), caller{transport: "http"}, []byte(callText("runpack_export",
+		`{"scenario_id":"s","tenant_id":1,"namespace_id":1,"run_id":"r","output_dir":`+string(path)+`,"generated_at":{"kind":"logical","value":1},"include_verification":false}`))).body)
+	if !strings.Contains(answer, "unable to create artifact directory") || strings.Contains(answer, dir) || strings.Contains(answer, "not a directory") {
+		t.Errorf("the client is told %s", answer)
+	}
+	if log := r.log.String(); !strings.Contains(log, filepath.Join(dir, "file", "out")) || !strings.Contains(log, "not a directory") {
+		t.Errorf("the log says %s", log)
 	}
 }
 
