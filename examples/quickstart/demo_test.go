@@ -170,7 +170,7 @@ func TestDemoHolds(t *testing.T) {
 		{
 			name: "failing test", file: "sample/price.go", old: "100 - discount", with: "100 + discount",
 			lines: []string{"4. Vet and test", "example.com/sample TestTotal", "HOLD     unmet gates: tests\n", "tests is False: tests_ran=True tests_pass=False"},
-			never: "ADVANCE", stopped: `the outcome is "hold" (unmet gates: tests)`,
+			never: "ADVANCE", stopped: "the run is held, and that is as it should be: the evidence does not meet the gates (unmet gates: tests). Mend",
 		},
 		{
 			name: "code that does not build", file: "sample/price.go", old: "package sample", with: "package sample nonsense",
