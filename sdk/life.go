@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -51,8 +52,14 @@ func (l *life) Manifest(context.Context, *pb.ManifestRequest) (*pb.ManifestRespo
 
 func (l *life) Configure(ctx context.Context, req *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
 	if err := l.open(ctx, req.GetConfigJson()); err != nil {
-		// What is not classified stays here: it may hold a DSN. The operator finds it in the log.
-		Logger().Error("the configuration was refused", "error", err.Error())
+		// What is not classified stays here: it may hold a DSN. The operator finds it in the log; what crosses the wire, the
+		// host tells.
+		var known *fault.Error
+		if !errors.As(err, &known) {
+			Logger().Error("the configuration was refused", "error", err.Error())
+		} else if known.Err != nil {
+			Logger().Error("the configuration was refused", "cause", known.Err.Error())
+		}
 		return nil, fault.ToStatus(err)
 	}
 	return &pb.ConfigureResponse{}, nil

@@ -49,11 +49,19 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 func (c *serveCommand) logger(std streams) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of the enum
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readableDuration}
 	if c.JSON {
 		return slog.New(slog.NewJSONHandler(std.err, options))
 	}
 	return slog.New(slog.NewTextHandler(std.err, options))
+}
+
+// readableDuration writes durations as "10s": JSON would have nanoseconds without a unit.
+func readableDuration(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Value.Kind() == slog.KindDuration {
+		attr.Value = slog.StringValue(attr.Value.Duration().String())
+	}
+	return attr
 }
 
 func listen(settings *config.HTTP) (net.Listener, error) {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -81,6 +82,9 @@ type health struct {
 	answered, live, ready bool
 	reason                string
 }
+
+// why says why a plugin is not ready.
+func (h health) why() string { return cmp.Or(h.reason, "it is not ready and gives no reason") }
 
 func (s *session) health(ctx context.Context, pace pace) health {
 	ctx, cancel := context.WithTimeout(ctx, pace.health)

@@ -103,7 +103,11 @@ func (s *supervisor) publish(ctx context.Context, session *session, m *manifest)
 	s.update(func() {
 		s.session, s.manifest, s.health, s.away, s.spent = session, m, found, "", false
 	})
-	s.log(slog.LevelInfo, "plugin is running", "name", m.name, "version", m.version, "pid", session.process.PID(), "ready", found.ready, "reason", found.reason)
+	level, attrs := slog.LevelInfo, []any{"name", m.name, "version", m.version, "pid", session.process.PID()}
+	if !found.ready {
+		level, attrs = slog.LevelWarn, append(attrs, "not_ready", found.why())
+	}
+	s.log(level, "plugin is running", attrs...)
 }
 
 // update changes the state under the lock and wakes those who wait for a change.
@@ -126,7 +130,7 @@ func (s *supervisor) watch(session *session) {
 		}
 		s.update(func() { s.session, s.away = nil, why })
 		session.process.Kill(0)
-		s.log(slog.LevelError, "plugin is lost", "reason", why, "exit", session.process.ExitReason(), "last_log", session.process.LastLog())
+		s.log(slog.LevelError, "plugin is lost", "reason", why, "last_log", session.process.LastLog())
 		if session = s.revive(&budget); session == nil {
 			return
 		}
@@ -176,7 +180,11 @@ func (s *supervisor) found(found health) {
 		if now.State == Degraded {
 			level = slog.LevelWarn
 		}
-		s.log(level, "plugin is "+string(now.State), "reason", now.Reason)
+		var attrs []any
+		if now.Reason != "" {
+			attrs = append(attrs, "reason", now.Reason)
+		}
+		s.log(level, "plugin is "+string(now.State), attrs...)
 	}
 }
 
@@ -279,7 +287,7 @@ func (s *supervisor) state() (State, string) {
 	case s.faulty(time.Now()):
 		return Degraded, faultReasons[s.fault]
 	case !s.health.ready:
-		return Degraded, cmp.Or(s.health.reason, "it is not ready and gives no reason")
+		return Degraded, s.health.why()
 	default:
 		return Ready, ""
 	}
