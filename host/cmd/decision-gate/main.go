@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -41,6 +42,8 @@ func help(about, example string) string {
 
 // cli is the command line.
 type cli struct {
+	ShowVersion kong.VersionFlag `name:"version" help:"Show the version."`
+
 	Serve    serveCommand    `cmd:"" help:"Run a host."`
 	Validate validateCommand `cmd:"" help:"Check a configuration without starting anything."`
 	Version  versionCommand  `cmd:"" help:"Show the version."`
@@ -95,8 +98,9 @@ func run(args []string, std streams) int {
 		kong.Name("decision-gate"),
 		kong.Description(description),
 		kong.Writers(std.out, std.err),
-		kong.Exit(func(code int) { done = code }), // after --help
+		kong.Exit(func(code int) { done = code }), // after --help and --version
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Vars{"version": versionLine()},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std),
 	)
@@ -104,8 +108,11 @@ func run(args []string, std streams) int {
 		fmt.Fprintln(std.err, err)
 		return exitFailed
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help":
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	parsed, err := parser.Parse(args)
 	if done >= 0 {

@@ -5,6 +5,8 @@ import (
 	"runtime"
 )
 
+const platform = runtime.GOOS + "/" + runtime.GOARCH
+
 type versionCommand struct {
 	JSON bool `help:"Answer with one JSON object."`
 }
@@ -14,7 +16,6 @@ func (c *versionCommand) Help() string {
 }
 
 func (c *versionCommand) Run(std streams) error {
-	platform := runtime.GOOS + "/" + runtime.GOARCH
 	if c.JSON {
 		return writeJSON(std.out, struct {
 			Version  string `json:"version"`
@@ -22,6 +23,11 @@ func (c *versionCommand) Run(std streams) error {
 			Platform string `json:"platform"`
 		}{version, runtime.Version(), platform})
 	}
-	_, err := fmt.Fprintf(std.out, "decision-gate %s (%s, %s)\n", version, runtime.Version(), platform)
+	_, err := fmt.Fprintln(std.out, versionLine())
 	return err
+}
+
+// versionLine is the version for people.
+func versionLine() string {
+	return fmt.Sprintf("decision-gate %s (%s, %s)", version, runtime.Version(), platform)
 }
