@@ -36,7 +36,7 @@ func startPinned(cmd *exec.Cmd, pin []byte) error {
 	// it even when it is stopped or does not watch its control descriptor.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := onLauncherThread(cmd.Start); err != nil {
-		return fmt.Errorf("start the program: %w", err)
+		return startFailed(cmd, err)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func startPinned(cmd *exec.Cmd, pin []byte) error {
 		}
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the program: %w", err)
+		return startFailed(cmd, err)
 	}
 	return nil
 }
