@@ -181,7 +181,7 @@ func (s *fileStore) keep(frame []byte) error {
 	case "fdatasync", "encoded", "range in memory":
 		return s.sync(mine)
 	case "fsync":
-		return s.log.Sync()
+		return s.alone(s.log.Sync)
 	case "O_DSYNC", "sync before write", "no sync", "encoded, no sync":
 		return nil
 	case "sync after answer":
@@ -241,5 +241,15 @@ func (s *fileStore) keepPart(frame []byte) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(s.alone(dir.Sync), dir.Close())
+}
+
+// alone syncs, and never again after a sync that failed: that one may have been the one that another write was waiting for.
+func (s *fileStore) alone(sync func() error) error {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	if s.broken == nil {
+		s.broken = sync()
+	}
+	return s.broken
 }
