@@ -34,14 +34,6 @@ func (p *Plugin) Refuse(field any, summary, format string, args ...any) error {
 	return o.refuse(o.places[field].at, summary, format, args...)
 }
 
-// Where is the file and line of a field of the plugin, empty when it was built in Go.
-func (p *Plugin) Where(field any) string {
-	if rng := p.Config.origin.places[field].at; rng.Filename != "" {
-		return at(rng)
-	}
-	return ""
-}
-
 // Join is errors.Join, except that all findings become one *Error, which tells them one after another.
 func Join(errs ...error) error {
 	all := &Error{}

@@ -93,7 +93,7 @@ func TestRefusals(t *testing.T) {
 		{"program writable", command(loose, "store"), []string{"chmod go-w " + loose}},
 		{"not executable", command(plain, "store"), []string{"chmod +x " + plain}},
 		{"directory", command(writable), []string{"is not a file"}},
-		{"wrong pin", func(p *config.Plugin, _ *Options) { p.SHA256 = strings.Repeat("0a", 32) }, []string{"not the pinned one", strings.Repeat("0a", 32)}},
+		{"wrong pin", func(p *config.Plugin, _ *Options) { p.SHA256 = strings.Repeat("0a", 32) }, []string{"correct or remove sha256", strings.Repeat("0a", 32)}},
 		{"pin required", func(_ *config.Plugin, o *Options) { o.RequirePins = true }, []string{"has no pin", "plugin pin"}},
 		{"garbage", command("plugin", "garbage"), []string{"no valid handshake", `"hello world"`}},
 		{"exits at once", command("plugin", "exit"), []string{"exit code 3", "no such licence"}},

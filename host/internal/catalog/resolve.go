@@ -82,7 +82,7 @@ func (p *program) checkLock(lock *config.Lock) error {
 		return nil
 	case p.locked == nil:
 		// A lock file says which programs may run: without this, a block that is added or renamed would run any.
-		return p.refuse(p.plugin, fmt.Errorf("the lock file %s has no entry for it; %s", lock.Path, pinAgain))
+		return p.refuse(p.plugin, fmt.Errorf("the lock file %s has no entry for it; %s", cmp.Or(lock.Path, config.LockFile), pinAgain))
 	case !slices.Equal(p.locked.Command, p.plugin.Command):
 		return p.refuse(&p.plugin.Command, fmt.Errorf("its command is %q, but %s was written for %q; %s", []string(p.plugin.Command), config.LockFile, []string(p.locked.Command), pinAgain))
 	default:

@@ -88,6 +88,12 @@ func (s *supervisor) log(level slog.Level, message string, args ...any) {
 // open makes the first start, whose errors are the operator's to see at once, and begins to watch.
 func (s *supervisor) open(ctx context.Context) error {
 	session, m, err := s.program.start(ctx, s.logger)
+	if errors.Is(err, launch.ErrPin) && s.program.locked == nil {
+		// The pin is the configuration's: it has a line, and "plugin pin" does not mend it.
+		if found := s.program.checkSum(); found != nil {
+			return found
+		}
+	}
 	if err != nil {
 		return err
 	}
