@@ -100,7 +100,7 @@ runpack { dirs = ["exports"] }
 // writeConfig writes the configuration of a host with its data in dir, and returns its path.
 func writeConfig(t testing.TB, dir, hcl string) string {
 	t.Helper()
-	for _, sub := range []string{"evidence", "exports"} {
+	for _, sub := range []string{"evidence", "exports", "out"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			t.Fatal(err)
 		}
