@@ -26,7 +26,8 @@ const (
 	NotFound Reason = "NOT_FOUND"
 	// TooLarge: a limit on size was passed. No retry.
 	TooLarge Reason = "TOO_LARGE"
-	// Denied: the backend refuses the plugin's credentials. No retry; the plugin counts as degraded.
+	// Denied: the backend refuses to work for the plugin: credentials, permissions, files that are not its own. No retry;
+	// the plugin counts as degraded.
 	Denied Reason = "DENIED"
 	// Unavailable: the backend cannot be reached now. The host retries with the same commit id until its deadline.
 	Unavailable Reason = "UNAVAILABLE"

@@ -276,7 +276,7 @@ func (s *supervisor) status() Status {
 
 // faultReasons is what a call's error says of the plugin as a whole.
 var faultReasons = map[fault.Reason]string{
-	fault.Denied:  "the backend refuses the plugin's credentials",
+	fault.Denied:  "the backend refuses to work for the plugin: credentials, permissions, or files that are not its own",
 	fault.Full:    "the backend has no space left",
 	fault.Corrupt: "stored bytes are not what was written",
 }

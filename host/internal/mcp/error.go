@@ -77,7 +77,7 @@ var faults = map[fault.Reason]Error{
 	fault.Invalid:       {Code: Internal, Message: "a backend refused the request"},
 	fault.NotFound:      {Code: NotFound, Message: "not found in the backend"},
 	fault.TooLarge:      {Code: TooLarge, Message: "the record is larger than the backend takes"},
-	fault.Denied:        {Code: Internal, Message: "a backend refuses the host's credentials"},
+	fault.Denied:        {Code: Internal, Message: "a backend refuses to work for this host; the operator's log says why"},
 	fault.Unavailable:   {Code: Internal, Message: "a backend is not available; try again", Retry: true},
 	fault.Deadline:      {Code: Internal, Message: "a backend did not answer in time; try again", Retry: true},
 	fault.Corrupt:       {Code: Internal, Message: "stored data is damaged; the operator's log says which"},

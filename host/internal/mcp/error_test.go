@@ -75,7 +75,7 @@ func TestErrors(t *testing.T) {
 		fault.Invalid:       {code: Internal, kind: "internal", status: 200, text: "a backend refused the request"},
 		fault.NotFound:      {code: NotFound, kind: "not_found", status: 200, text: "not found in the backend"},
 		fault.TooLarge:      {code: TooLarge, kind: "request_too_large", status: 413, text: "the record is larger than the backend takes"},
-		fault.Denied:        {code: Internal, kind: "internal", status: 200, text: "a backend refuses the host's credentials"},
+		fault.Denied:        {code: Internal, kind: "internal", status: 200, text: "a backend refuses to work for this host; the operator's log says why"},
 		fault.Unavailable:   {code: Internal, kind: "internal", status: 200, retry: true, text: "a backend is not available; try again"},
 		fault.Deadline:      {code: Internal, kind: "internal", status: 200, retry: true, text: "a backend did not answer in time; try again"},
 		fault.Corrupt:       {code: Internal, kind: "internal", status: 200, text: "stored data is damaged; the operator's log says which"},
@@ -131,7 +131,7 @@ func TestBackendWords(t *testing.T) {
 		"runpack_export":   `{"scenario_id":"s","tenant_id":1,"namespace_id":1,"run_id":"r","generated_at":{"kind":"logical","value":1},"include_verification":false}`,
 	} {
 		a := r.serve(t.Context(), caller{transport: "http"}, []byte(callText(tool, arguments)))
-		if strings.Contains(string(a.body), "hunter2") || !strings.Contains(string(a.body), `"a backend refuses the host's credentials"`) || a.status != http.StatusOK {
+		if strings.Contains(string(a.body), "hunter2") || !strings.Contains(string(a.body), `"a backend refuses to work for this host; the operator's log says why"`) || a.status != http.StatusOK {
 			t.Errorf("%s: %d %s", tool, a.status, a.body)
 		}
 	}
