@@ -21,7 +21,7 @@ type HealthChecker interface {
 }
 
 func (l *life) Health(ctx context.Context, _ *pb.HealthRequest) (*pb.HealthResponse, error) {
-	if why := l.gate.refusal(); why != "" {
+	if why := l.door.refusal(); why != "" {
 		return &pb.HealthResponse{Live: true, Reason: why}, nil
 	}
 	check := l.backendHealth()
@@ -42,7 +42,7 @@ func (l *life) Health(ctx context.Context, _ *pb.HealthRequest) (*pb.HealthRespo
 	}
 }
 
-// backendHealth is called only while the gate is open, so the backend is there.
+// backendHealth is called only while the door is open, so the backend is there.
 func (l *life) backendHealth() func(context.Context) error {
 	var backend any = l.store.Store
 	if l.plugin.OpenStore == nil {

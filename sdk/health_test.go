@@ -85,22 +85,22 @@ func (c checker) Health(context.Context) error { return c.err }
 
 func TestHealth(t *testing.T) {
 	openStore := func(s store.Store) *life {
-		l := &life{plugin: testPlugin, gate: newGate()}
+		l := &life{plugin: testPlugin, door: newDoor()}
 		l.store.Store = s
-		l.gate.admit()
+		l.door.admit()
 		return l
 	}
 	openSink := func(s runpack.Sink) *life {
-		l := &life{gate: newGate()}
+		l := &life{door: newDoor()}
 		l.sink.Sink = s
-		l.gate.admit()
+		l.door.admit()
 		return l
 	}
 	for name, test := range map[string]struct {
 		life *life
 		want string // "" is ready
 	}{
-		"not configured":         {&life{gate: newGate()}, "not configured"},
+		"not configured":         {&life{door: newDoor()}, "not configured"},
 		"store":                  {openStore(describer{}), ""},
 		"store is down":          {openStore(describer{err: fault.New(fault.Unavailable, "database is down")}), "database is down"},
 		"store leaks no secret":  {openStore(describer{err: errors.New("dsn=secret")}), "see the plugin's log"},

@@ -22,10 +22,10 @@ const shutdownGrace = 200 * time.Millisecond
 type life struct {
 	pb.UnimplementedPluginServer
 	plugin Plugin
-	gate   *gate
+	door   *door
 	stop   func() // ends the process soon
 
-	// The backend's calls go through these; they are set before the gate opens and never again.
+	// The backend's calls go through these; they are set before the door opens and never again.
 	store struct{ store.Store }
 	sink  struct{ runpack.Sink }
 
@@ -88,7 +88,7 @@ func (l *life) open(ctx context.Context, body []byte) (err error) {
 		return err
 	}
 	l.settled = true
-	l.gate.admit()
+	l.door.admit()
 	return nil
 }
 
@@ -98,14 +98,14 @@ func (l *life) Drain(ctx context.Context, req *pb.DrainRequest) (*pb.DrainRespon
 		ctx, cancel = context.WithTimeout(ctx, deadline.AsDuration())
 		defer cancel()
 	}
-	return &pb.DrainResponse{}, fault.ToStatus(l.gate.drain(ctx))
+	return &pb.DrainResponse{}, fault.ToStatus(l.door.drain(ctx))
 }
 
 func (l *life) Shutdown(ctx context.Context, _ *pb.ShutdownRequest) (*pb.ShutdownResponse, error) {
 	// A caller who wanted the calls in flight to end has drained before, so here the wait is short.
 	wait, cancel := context.WithTimeout(ctx, shutdownGrace)
 	defer cancel()
-	_ = l.gate.drain(wait)
+	_ = l.door.drain(wait)
 	err := l.close()
 	time.AfterFunc(shutdownGrace, l.stop)
 	if err != nil {

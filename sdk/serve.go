@@ -44,7 +44,7 @@ func serve(p Plugin) int {
 	signal.Ignore(os.Interrupt)
 	slog.SetDefault(Logger().With("@module", p.Name))
 
-	adapter := &adapter{life: &life{plugin: p, gate: newGate()}}
+	adapter := &adapter{life: &life{plugin: p, door: newDoor()}}
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: goplugin.HandshakeConfig{
 			ProtocolVersion: handshake.Version, MagicCookieKey: handshake.CookieKey, MagicCookieValue: handshake.CookieValue,
@@ -78,8 +78,8 @@ func (a *adapter) server(options []grpc.ServerOption) *grpc.Server {
 	server := grpc.NewServer(append(options,
 		grpc.MaxRecvMsgSize(handshake.MaxMessage),
 		grpc.MaxSendMsgSize(handshake.MaxMessage),
-		grpc.ChainUnaryInterceptor(a.life.gate.unary),
-		grpc.ChainStreamInterceptor(a.life.gate.stream),
+		grpc.ChainUnaryInterceptor(a.life.door.unary),
+		grpc.ChainStreamInterceptor(a.life.door.stream),
 	)...)
 	a.life.stop = server.Stop
 	return server
