@@ -61,16 +61,6 @@ type Example struct {
 	Result      canonical.Value `member:"result"`
 }
 
-// ParseContract reads a contract from JSON.
-func ParseContract(data []byte) (*Contract, error) {
-	v, err := canonical.Parse(data)
-	if err != nil {
-		return nil, err
-	}
-	c := new(Contract)
-	return c, canonical.Decode(v, c)
-}
-
 // Hash identifies a contract: the hash of its canonical form.
 func (c *Contract) Hash() canonical.HashDigest { return canonical.Hash(*c) }
 
