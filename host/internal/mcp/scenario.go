@@ -2,31 +2,11 @@ package mcp
 
 import (
 	"context"
-	"slices"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 )
-
-// defaultNamespace is the namespace that not every tenant may use.
-const defaultNamespace gate.NamespaceID = 1
-
-// allowNamespace refuses the default namespace to tenants that may not use it; a missing tenant may not. What exactly is
-// wrong is not told (mcp contract §3.9), but in the log.
-func (s *Server) allowNamespace(tenant *gate.TenantID, namespace gate.NamespaceID) error {
-	if namespace != defaultNamespace {
-		return nil
-	}
-	if s.Namespace.AllowDefault && tenant != nil && slices.Contains(s.Namespace.DefaultTenants, *tenant) {
-		return nil
-	}
-	s.warnNamespace.Do(func() {
-		// Once: a client that tries again and again must not fill the log.
-		s.Logger.Warn("namespace 1 was refused; where it is wanted, set namespace.allow_default and name the tenant in namespace.default_tenants, and in default_tenant_id of the scenario")
-	})
-	return refuse(Unauthorized, "unauthorized")
-}
 
 type defineArguments struct {
 	Spec gate.ScenarioSpec `member:"spec"`
@@ -56,21 +36,6 @@ func (s *Server) scenarioDefine(ctx context.Context, _ caller, a defineArguments
 		return defineResult{}, err
 	}
 	return defineResult{a.Spec.ScenarioID, scenario.Hash()}, nil
-}
-
-// allowConditions refuses a spec with a condition that cannot be asked, or whose comparator is not open.
-func (s *Server) allowConditions(spec *gate.ScenarioSpec) error {
-	for i := range spec.Conditions {
-		if err := s.Evidence.ValidateCondition(spec.Conditions[i]); err != nil {
-			return err
-		}
-	}
-	for i := range spec.Conditions {
-		if err := s.Comparators.check(&spec.Conditions[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 type startArguments struct {

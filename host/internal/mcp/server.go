@@ -50,33 +50,6 @@ type Config struct {
 	MaxInflight int
 }
 
-// NamespaceRule says who may use the default namespace, 1 (mcp contract §3.9).
-type NamespaceRule struct {
-	AllowDefault   bool
-	DefaultTenants []gate.TenantID
-}
-
-// ComparatorRule says which comparators scenarios may use beside those that are always there (mcp contract §4.7).
-type ComparatorRule struct {
-	// Lexicographic opens lex_*, Deep opens deep_*.
-	Lexicographic, Deep bool
-}
-
-// check refuses a condition whose comparator is not open.
-func (r ComparatorRule) check(c *gate.ConditionSpec) error {
-	open := true
-	switch c.Comparator {
-	case gate.LexGreaterThan, gate.LexGreaterOrEqual, gate.LexLessThan, gate.LexLessOrEqual:
-		open = r.Lexicographic
-	case gate.DeepEquals, gate.DeepNotEquals:
-		open = r.Deep
-	}
-	if !open {
-		return refuse(InvalidParams, "condition %s comparator %s is disabled by config", c.ConditionID, c.Comparator)
-	}
-	return nil
-}
-
 // SchemaLimits bound the schema registry.
 type SchemaLimits struct {
 	MaxBytes   int

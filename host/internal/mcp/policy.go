@@ -1,0 +1,68 @@
+package mcp
+
+import (
+	"slices"
+
+	"github.com/decision-gate-host/decision-gate-host/host/gate"
+)
+
+// NamespaceRule says who may use the default namespace, 1 (mcp contract §3.9).
+type NamespaceRule struct {
+	AllowDefault   bool
+	DefaultTenants []gate.TenantID
+}
+
+// defaultNamespace is the namespace that not every tenant may use.
+const defaultNamespace gate.NamespaceID = 1
+
+// allowNamespace refuses the default namespace to tenants that may not use it; a missing tenant may not. What exactly is
+// wrong is not told (mcp contract §3.9), but in the log.
+func (s *Server) allowNamespace(tenant *gate.TenantID, namespace gate.NamespaceID) error {
+	if namespace != defaultNamespace {
+		return nil
+	}
+	if s.Namespace.AllowDefault && tenant != nil && slices.Contains(s.Namespace.DefaultTenants, *tenant) {
+		return nil
+	}
+	s.warnNamespace.Do(func() {
+		// Once: a client that tries again and again must not fill the log.
+		s.Logger.Warn("namespace 1 was refused; where it is wanted, set namespace.allow_default and name the tenant in namespace.default_tenants, and in default_tenant_id of the scenario")
+	})
+	return refuse(Unauthorized, "unauthorized")
+}
+
+// ComparatorRule says which comparators scenarios may use beside those that are always there (mcp contract §4.7).
+type ComparatorRule struct {
+	// Lexicographic opens lex_*, Deep opens deep_*.
+	Lexicographic, Deep bool
+}
+
+// check refuses a condition whose comparator is not open.
+func (r ComparatorRule) check(c *gate.ConditionSpec) error {
+	open := true
+	switch c.Comparator {
+	case gate.LexGreaterThan, gate.LexGreaterOrEqual, gate.LexLessThan, gate.LexLessOrEqual:
+		open = r.Lexicographic
+	case gate.DeepEquals, gate.DeepNotEquals:
+		open = r.Deep
+	}
+	if !open {
+		return refuse(InvalidParams, "condition %s comparator %s is disabled by config", c.ConditionID, c.Comparator)
+	}
+	return nil
+}
+
+// allowConditions refuses a spec with a condition that cannot be asked, or whose comparator is not open.
+func (s *Server) allowConditions(spec *gate.ScenarioSpec) error {
+	for i := range spec.Conditions {
+		if err := s.Evidence.ValidateCondition(spec.Conditions[i]); err != nil {
+			return err
+		}
+	}
+	for i := range spec.Conditions {
+		if err := s.Comparators.check(&spec.Conditions[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
