@@ -3,7 +3,7 @@ package host_test
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -20,11 +20,9 @@ func BenchmarkStartAndNext(b *testing.B) {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 			f := open(b, b.TempDir())
 			defineLoop(f)
-			measure(b, clients, 2, func(worker, i int) {
+			measure(b, clients, 2, func(int) error {
 				run := randomRun()
-				f.must("scenario_start", json.RawMessage(fmt.Sprintf(`{"scenario_id":"loop","run_config":{"tenant_id":1,"namespace_id":1,"run_id":%q,"scenario_id":"loop","dispatch_targets":[],"policy_tags":[]},
-					"started_at":{"kind":"unix_millis","value":1},"issue_entry_packets":false}`, run)), nil)
-				f.must("scenario_next", next(run, "t"), nil)
+				return errors.Join(f.try("scenario_start", start(run)), f.try("scenario_next", next(run, "t")))
 			})
 		})
 	}
@@ -39,13 +37,13 @@ func BenchmarkNextByLength(b *testing.B) {
 			for i := range length {
 				f.must("scenario_next", next("r", fmt.Sprintf("warm-%d", i)), nil)
 			}
-			measure(b, 1, 1, func(_, i int) { f.must("scenario_next", next("r", fmt.Sprintf("t-%d", i)), nil) })
+			measure(b, 1, 1, func(i int) error { return f.try("scenario_next", next("r", fmt.Sprintf("t-%d", i))) })
 		})
 	}
 }
 
 // measure runs op from so many clients and reports calls a second and the latency of an operation.
-func measure(b *testing.B, clients, calls int, op func(worker, i int)) {
+func measure(b *testing.B, clients, calls int, op func(i int) error) {
 	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = clients
 	took := make([][]time.Duration, clients)
 	var left atomic.Int64
@@ -57,7 +55,10 @@ func measure(b *testing.B, clients, calls int, op func(worker, i int)) {
 		wg.Go(func() {
 			for i := 0; left.Add(-1) >= 0; i++ {
 				start := time.Now()
-				op(w, i)
+				if err := op(i); err != nil {
+					b.Error(err)
+					return
+				}
 				took[w] = append(took[w], time.Since(start))
 			}
 		})
@@ -65,6 +66,9 @@ func measure(b *testing.B, clients, calls int, op func(worker, i int)) {
 	wg.Wait()
 	elapsed := time.Since(began)
 	b.StopTimer()
+	if b.Failed() {
+		return
+	}
 	all := slices.Sorted(slices.Values(slices.Concat(took...)))
 	b.ReportMetric(float64(len(all)*calls)/elapsed.Seconds(), "calls/s")
 	b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, "p50-ms")

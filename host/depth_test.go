@@ -21,8 +21,7 @@ func TestDeepestEvidence(t *testing.T) {
 		`"query":{"provider_id":"json","check_id":"path","params":{"file":"deep.json"}},"comparator":"exists"`,
 	).Replace(loop)
 	f.must("scenario_define", json.RawMessage(`{"spec":`+spec+`}`), nil)
-	f.must("scenario_start", json.RawMessage(`{"scenario_id":"loop","run_config":{"tenant_id":1,"namespace_id":1,"run_id":"r","scenario_id":"loop","dispatch_targets":[],"policy_tags":[]},
-		"started_at":{"kind":"unix_millis","value":1},"issue_entry_packets":false}`), nil)
+	f.must("scenario_start", start("r"), nil)
 	got := &acknowledged{seqs: map[string]map[string]uint64{}}
 	for range 2 {
 		var d decision

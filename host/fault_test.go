@@ -30,9 +30,13 @@ func defineLoop(f *fixture, runs ...string) {
 	f.t.Helper()
 	f.must("scenario_define", json.RawMessage(`{"spec":`+loop+`}`), nil)
 	for _, run := range runs {
-		f.must("scenario_start", json.RawMessage(fmt.Sprintf(`{"scenario_id":"loop","run_config":{"tenant_id":1,"namespace_id":1,"run_id":%q,"scenario_id":"loop","dispatch_targets":[],"policy_tags":[]},
-			"started_at":{"kind":"unix_millis","value":1},"issue_entry_packets":false}`, run)), nil)
+		f.must("scenario_start", start(run), nil)
 	}
+}
+
+func start(run string) json.RawMessage {
+	return json.RawMessage(fmt.Sprintf(`{"scenario_id":"loop","run_config":{"tenant_id":1,"namespace_id":1,"run_id":%q,"scenario_id":"loop","dispatch_targets":[],"policy_tags":[]},
+		"started_at":{"kind":"unix_millis","value":1},"issue_entry_packets":false}`, run))
 }
 
 func next(run, trigger string) json.RawMessage {
