@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
+			env.Values[hostOfScript{}], env.Values[webOfScript{}] = new(*running), &slow{asked: make(chan struct{}, 1)}
 			env.Setenv("PLUGINS", plugins)
 			// Sockets of plugins have short paths, which the scripts' own directories may not allow.
 			env.Setenv("TMPDIR", os.TempDir())
@@ -96,7 +97,13 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// running is a host in a script.
+// What a script keeps, by these keys: scripts run side by side, so nothing of one may stand in a variable of this package.
+type (
+	hostOfScript struct{} // **running
+	webOfScript  struct{} // *slow
+)
+
+// running is the host of a script.
 type running struct {
 	*exec.Cmd
 	ended chan error
@@ -123,6 +130,7 @@ func startHost(ts *testscript.TestScript, _ bool, args []string) {
 		log.Close()
 	}()
 	ts.Defer(func() { _ = host.Process.Kill() })
+	*ts.Value(hostOfScript{}).(**running) = host
 	select {
 	case line := <-announced:
 		var a struct{ RPC string }
@@ -133,11 +141,7 @@ func startHost(ts *testscript.TestScript, _ bool, args []string) {
 	case <-time.After(patience):
 		ts.Fatalf("the host does not announce itself\n%s", ts.ReadFile("host.log"))
 	}
-	hosts[ts] = host
 }
-
-// hosts are the running hosts of scripts, each of which runs on one goroutine; scripts do not run in parallel.
-var hosts = map[*testscript.TestScript]*running{}
 
 // binDir is where testscript keeps the programs of this test.
 func binDir(ts *testscript.TestScript) string {
@@ -146,7 +150,7 @@ func binDir(ts *testscript.TestScript) string {
 }
 
 func signalHost(ts *testscript.TestScript, _ bool, args []string) {
-	host := hosts[ts]
+	host := *ts.Value(hostOfScript{}).(**running)
 	if host.plugins == nil {
 		host.plugins = children(host.Process.Pid)
 	}
@@ -158,7 +162,7 @@ func signalHost(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func hostEnded(ts *testscript.TestScript, _ bool, args []string) {
-	host := hosts[ts]
+	host := *ts.Value(hostOfScript{}).(**running)
 	select {
 	case err := <-host.ended:
 		if code := strconv.Itoa(host.ProcessState.ExitCode()); code != args[0] {
@@ -269,16 +273,13 @@ func takePort(ts *testscript.TestScript, _ bool, _ []string) {
 type slow struct {
 	asked   chan struct{}
 	held    atomic.Pointer[context.Context]
-	release context.CancelFunc
+	release context.CancelFunc // nil before slow-web
 }
-
-var slows = map[*testscript.TestScript]*slow{}
 
 // slowWeb starts the server of a script, or makes it slow again.
 func slowWeb(ts *testscript.TestScript, _ bool, _ []string) {
-	s := slows[ts]
-	if s == nil {
-		s = &slow{asked: make(chan struct{}, 1)}
+	s := ts.Value(webOfScript{}).(*slow)
+	if s.release == nil {
 		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			s.asked <- struct{}{}
 			select {
@@ -288,7 +289,6 @@ func slowWeb(ts *testscript.TestScript, _ bool, _ []string) {
 		}))
 		ts.Defer(func() { s.release(); server.CloseClientConnections(); server.Close() })
 		ts.Setenv("SLOW", strings.TrimPrefix(server.URL, "http://"))
-		slows[ts] = s
 	}
 	held, release := context.WithCancel(context.Background())
 	s.held.Store(&held)
@@ -297,10 +297,12 @@ func slowWeb(ts *testscript.TestScript, _ bool, _ []string) {
 
 func slowWebAsked(ts *testscript.TestScript, _ bool, _ []string) {
 	select {
-	case <-slows[ts].asked:
+	case <-ts.Value(webOfScript{}).(*slow).asked:
 	case <-time.After(patience):
 		ts.Fatalf("nobody asks")
 	}
 }
 
-func slowWebRelease(ts *testscript.TestScript, _ bool, _ []string) { slows[ts].release() }
+func slowWebRelease(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Value(webOfScript{}).(*slow).release()
+}
