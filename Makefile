@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 MODULE  := github.com/decision-gate-host/decision-gate-host
 PLUGINS := store-sqlite runpack-fs
-MODULES := sdk host $(addprefix plugins/,$(PLUGINS)) examples/quickstart
+MODULES := sdk host $(addprefix plugins/,$(PLUGINS)) examples/quickstart bench
 
 BUF_VERSION                := v1.75.0
 PROTOC_GEN_GO_VERSION      := v1.36.12
@@ -97,8 +97,10 @@ fuzz: ## Fuzz every target for FUZZTIME (30s)
 	    echo "fuzz $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$pkg || exit 1; done; done
 
 .PHONY: bench
-bench: ## Measure: calls through host and plugins, commits of the store, the engine alone
-	go test -run '^$$' -bench . -benchmem ./host ./host/gate ./plugins/store-sqlite/internal/sqlite
+bench: build ## Measure host and plugins under load, beside a bare loop; raw numbers are kept in tmp/bench.json
+	@mkdir -p tmp
+	@go build -o bin/bench ./bench
+	@bin/bench -o tmp/bench.json $(BENCHFLAGS)
 
 .PHONY: clean
 clean: ## Remove what was built

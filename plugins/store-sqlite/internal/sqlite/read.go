@@ -99,6 +99,8 @@ func corruptBody(collection string) error {
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, keys []store.Key) ([]store.Record, error) {
+	s.work.gets.Add(1)
+	s.work.keys.Add(int64(len(keys)))
 	records := make([]store.Record, len(keys))
 	err := s.read(ctx, func(r *reader) error {
 		size := 0
@@ -127,6 +129,7 @@ func (s *Store) Get(ctx context.Context, keys []store.Key) ([]store.Record, erro
 // Scan implements store.Store. Each page is a read of its own, so that a slow consumer holds neither a connection nor a
 // snapshot, which would keep the log from starting anew. A record that does not change keeps its key and so its place.
 func (s *Store) Scan(ctx context.Context, scan store.Scan, yield func(store.Record) error) error {
+	s.work.scans.Add(1)
 	from, to := scanRange(scan)
 	remaining := scan.Limit
 	for {

@@ -51,6 +51,7 @@ type Store struct {
 	once    sync.Once
 
 	news news
+	work work
 
 	// files must stay where they are for as long as the store acknowledges commits.
 	files openFiles
@@ -149,6 +150,7 @@ func (s *Store) Close() error {
 		close(s.closing)
 		s.stopped.Wait()
 		err = s.closeConns()
+		s.options.Logger.Info("store closed", s.work.attrs()...)
 	})
 	return classify(context.Background(), err)
 }

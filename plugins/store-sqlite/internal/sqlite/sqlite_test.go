@@ -260,7 +260,6 @@ func TestCountersNeverOvershoot(t *testing.T) {
 func TestConcurrentCommitsShareTransactions(t *testing.T) {
 	s := mustOpen(t, testOptions(t.TempDir()))
 	const callers, each = 32, 20
-	transactions := countTransactions(s)
 	var wg sync.WaitGroup
 	for i := range callers {
 		wg.Go(func() {
@@ -279,16 +278,9 @@ func TestConcurrentCommitsShareTransactions(t *testing.T) {
 	if n != callers*each {
 		t.Errorf("%d records, want %d", n, callers*each)
 	}
-	if got := transactions.Load(); got*2 > callers*each {
+	if got := s.work.transactions.Load(); got*2 > callers*each {
 		t.Errorf("%d transactions for %d commits: they are not grouped", got, callers*each)
 	}
-}
-
-// countTransactions counts through the clock, which each transaction reads once.
-func countTransactions(s *Store) *atomic.Int64 {
-	var n atomic.Int64
-	s.writer.now = func() time.Time { n.Add(1); return time.Now() }
-	return &n
 }
 
 func TestScanPages(t *testing.T) {

@@ -266,7 +266,11 @@ func (w *writer) transaction(batch []*request) (outcomes [][]store.Outcome, err 
 	if err := t.expire(w.store.options.CommitIDLifetime); err != nil {
 		return nil, err
 	}
-	return outcomes, w.commit.run()
+	if err := w.commit.run(); err != nil {
+		return nil, err
+	}
+	w.store.work.count(batch)
+	return outcomes, nil
 }
 
 func (w *writer) newestRevision() (newest int64, err error) {
