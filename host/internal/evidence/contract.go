@@ -106,7 +106,7 @@ func (c *Contract) compile() (map[string]*compiledCheck, error) {
 			to   **schema.Schema
 		}{{check.ParamsSchema, &compiled.params}, {check.ResultSchema, &compiled.result}} {
 			var err error
-			if *s.to, err = schema.Compile(s.from); err != nil {
+			if *s.to, err = schema.CompileTrusted(s.from); err != nil {
 				return nil, capability(SchemaCompileFailed, "%s: %s", compiled.name, err)
 			}
 		}

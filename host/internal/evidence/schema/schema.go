@@ -1,8 +1,8 @@
 // Package schema validates JSON values against JSON Schemas (draft 2020-12) and says what is wrong in one line each.
 //
-// A schema may come from outside: it is compiled within a bound on its size, it cannot make the host read a file or an
-// address, and what the library does on hostile numbers cannot end the process. Formats are annotations, as the draft has
-// it by default.
+// A schema may come from outside: it is compiled within bounds on its size, it cannot make the host read a file or an
+// address, its evaluation ends after a number of steps, and what the library does on hostile numbers cannot end the
+// process. Formats are annotations, as the draft has it by default.
 package schema
 
 import (
@@ -10,22 +10,31 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 )
 
-// MaxSize is the size in canonical bytes of the largest schema (contract §0.6).
-const MaxSize = 1 << 20
-
-// Schema is a compiled schema. It may be used by many goroutines.
+// Schema is a compiled schema. It may be used by many goroutines; one of Compile validates one value at a time.
 type Schema struct {
 	compiled *jsonschema.Schema
+	// inverse is what the values match that are not valid: told so, the library keeps no errors.
+	inverse *jsonschema.Schema
+	// meter counts the steps of a schema from outside; nil when it was compiled by CompileTrusted.
+	meter *meter
+	// steps is maxSteps, but in tests.
+	steps int
+	// turn is for the meter, which is one for the schema.
+	turn sync.Mutex
 }
 
-// location names the schema for the library; nothing is ever fetched from there.
-const location = "urn:decision-gate:schema"
+// The names of the schemas for the library; nothing is ever fetched from there.
+const (
+	location        = "urn:decision-gate:schema"
+	inverseLocation = "urn:decision-gate:inverse"
+)
 
 // noLoader stops a $ref from reading a file of the host or asking an address.
 type noLoader struct{}
@@ -34,49 +43,97 @@ func (noLoader) Load(url string) (any, error) {
 	return nil, fmt.Errorf("reference to %q: only references inside the schema are possible", url)
 }
 
-// Compile compiles a schema.
+// CompileTrusted compiles a schema that is part of the host. Its evaluation is not bounded by steps.
+func CompileTrusted(document canonical.Value) (s *Schema, err error) {
+	defer recovered(&err)
+	compiler, err := newCompiler(document)
+	if err != nil {
+		return nil, err
+	}
+	s = &Schema{}
+	s.compiled, err = compiler.Compile(location)
+	return s, err
+}
+
+// Compile compiles a schema from outside. The error says what is wrong with it, or which bound it is beyond.
 func Compile(document canonical.Value) (s *Schema, err error) {
 	defer recovered(&err)
 	if _, err := canonical.AppendLimited(nil, document, MaxSize); err != nil {
 		return nil, err
 	}
-	compiler := jsonschema.NewCompiler()
-	compiler.DefaultDraft(jsonschema.Draft2020)
-	compiler.UseLoader(noLoader{})
-	if err := compiler.AddResource(location, plain(document)); err != nil {
-		return nil, err
+	if n := subschemas(document); n > maxSubschemas {
+		return nil, fmt.Errorf("it has %d objects and booleans, more than %d", n, maxSubschemas)
 	}
-	compiled, err := compiler.Compile(location)
+	compiler, err := newCompiler(document)
 	if err != nil {
 		return nil, err
 	}
-	return &Schema{compiled}, nil
+	s = &Schema{meter: &meter{}, steps: maxSteps}
+	compiler.UseRegexpEngine(s.meter.patterns())
+	inverse := map[string]any{"not": map[string]any{"$ref": location}}
+	if err := compiler.AddResource(inverseLocation, inverse); err != nil {
+		return nil, err
+	}
+	if s.compiled, err = compiler.Compile(location); err != nil {
+		return nil, refusal(err, document)
+	}
+	if s.inverse, err = compiler.Compile(inverseLocation); err != nil {
+		return nil, err
+	}
+	return s, s.meter.install(s.compiled)
+}
+
+func newCompiler(document canonical.Value) (*jsonschema.Compiler, error) {
+	compiler := jsonschema.NewCompiler()
+	compiler.DefaultDraft(jsonschema.Draft2020)
+	compiler.UseLoader(noLoader{})
+	return compiler, compiler.AddResource(location, plain(document))
 }
 
 // Validate returns what is wrong with a value, nothing when it is valid. Each text names the place unless it is the value
 // itself that is wrong.
 func (s *Schema) Validate(v canonical.Value) []string {
-	err := s.check(v)
+	document := plain(v)
+	if s.meter != nil {
+		s.turn.Lock()
+		defer s.turn.Unlock()
+		s.meter.left = s.steps
+		err := evaluate(s.inverse, document)
+		if err != nil && !errors.Is(err, errNoEnd) {
+			return nil // not "not valid"
+		}
+		if err != nil {
+			return []string{err.Error()}
+		}
+		s.meter.left = explainSteps(v)
+	}
+	err := evaluate(s.compiled, document)
 	var invalid *jsonschema.ValidationError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &invalid):
 		return texts(nil, invalid, v)
+	case errors.Is(err, errNoEnd):
+		return []string{"it is not valid, and too large for its mistakes to be listed"}
 	default:
 		return []string{err.Error()}
 	}
 }
 
-func (s *Schema) check(v canonical.Value) (err error) {
+func evaluate(s *jsonschema.Schema, document any) (err error) {
 	defer recovered(&err)
-	return s.compiled.Validate(plain(v))
+	return s.Validate(document)
 }
 
-// recovered turns a panic of the library into an error: v6.0.3 has one on numbers with huge exponents, which a
-// canonical.Value cannot hold, and there may be more.
+// recovered turns a panic into an error: that of the meter, and any of the library. v6.0.3 has one on numbers with huge
+// exponents, which a canonical.Value cannot hold, and there may be more.
 func recovered(err *error) {
-	if p := recover(); p != nil {
+	switch p := recover(); p {
+	case nil:
+	case errNoEnd:
+		*err = errNoEnd
+	default:
 		*err = fmt.Errorf("schema cannot be evaluated: %v", p)
 	}
 }

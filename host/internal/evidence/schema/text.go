@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,6 +19,8 @@ import (
 const (
 	// maxQuoted bounds the part of a value that a text repeats.
 	maxQuoted = 96
+	// maxText bounds a text of the library, which may repeat a pattern of a megabyte.
+	maxText = 400
 	// maxProblems bounds the texts for one value: a list of a million wrong elements is as wrong as one.
 	maxProblems = 16
 )
@@ -51,11 +54,13 @@ func texts(list []string, e *jsonschema.ValidationError, v canonical.Value) []st
 		text = value + " is not valid under any of the schemas listed in the 'anyOf' keyword"
 	case *kind.Enum:
 		text = fmt.Sprintf("%s is not one of the %d allowed values", value, len(k.Want))
+	case *kind.Format:
+		text = cut(fmt.Sprintf("%s is not a valid %s: %v", value, k.Want, k.Err), maxText)
 	default:
 		if len(e.Causes) > 0 {
 			return causes(list, e, v)
 		}
-		text = e.ErrorKind.LocalizedString(english)
+		text = cut(e.ErrorKind.LocalizedString(english), maxText)
 	}
 	return append(list, text+place(e))
 }
@@ -97,12 +102,13 @@ func quote(v canonical.Value) string {
 	return clip(string(canonical.AppendValue(nil, v, canonical.Declared)))
 }
 
-// clip shortens a text without cutting a character in two.
-func clip(text string) string {
-	if len(text) <= maxQuoted {
+func clip(text string) string { return cut(text, maxQuoted) }
+
+// cut shortens a text without cutting a character in two.
+func cut(text string, end int) string {
+	if len(text) <= end {
 		return text
 	}
-	end := maxQuoted
 	for !utf8.RuneStart(text[end]) {
 		end--
 	}
@@ -128,4 +134,60 @@ func types(want []string) string {
 		quoted[i] = strconv.Quote(name)
 	}
 	return strings.Join(quoted, " or ")
+}
+
+// refusal words the library's error of a schema that cannot be compiled, which has names of this package in it.
+func refusal(err error, document canonical.Value) error {
+	var invalid *jsonschema.SchemaValidationError
+	var pointer *jsonschema.JSONPointerNotFoundError
+	var anchor *jsonschema.AnchorNotFoundError
+	var outside *jsonschema.LoadURLError
+	var expression *jsonschema.InvalidRegexError
+	switch {
+	case errors.As(err, &invalid):
+		return mistakes(invalid, document)
+	case errors.As(err, &pointer):
+		return leadsNowhere(pointer.URL)
+	case errors.As(err, &anchor):
+		return leadsNowhere(anchor.Reference)
+	case errors.As(err, &outside):
+		return outside.Err
+	case errors.As(err, &expression):
+		return fmt.Errorf("pattern %q: %w", clip(expression.Regex), expression.Err)
+	default:
+		return errors.New(strings.ReplaceAll(err.Error(), location, ""))
+	}
+}
+
+func leadsNowhere(url string) error {
+	return fmt.Errorf("reference %q leads nowhere", clip(strings.TrimPrefix(url, location)))
+}
+
+// mistakes says what the draft does not allow in a document. The error is one of the document, or of a part of it that a
+// reference leads to.
+func mistakes(err *jsonschema.SchemaValidationError, document canonical.Value) error {
+	var found *jsonschema.ValidationError
+	if !errors.As(err.Err, &found) {
+		return err.Err
+	}
+	part, within := strings.CutPrefix(err.URL, location+"#/")
+	if within {
+		document = at(document, strings.Split(part, "/"))
+	}
+	text := strings.Join(texts(nil, plainest(found), document), "; ")
+	if within {
+		text = fmt.Sprintf("reference %q leads to what is no schema: %s", "#/"+clip(part), text)
+	}
+	return errors.New(text)
+}
+
+// plainest tells of the first of several forms that a keyword may have, since "any of the schemas" would be the draft's own.
+func plainest(e *jsonschema.ValidationError) *jsonschema.ValidationError {
+	if _, forms := e.ErrorKind.(*kind.AnyOf); forms && len(e.Causes) > 0 {
+		return plainest(e.Causes[0])
+	}
+	for i, cause := range e.Causes {
+		e.Causes[i] = plainest(cause)
+	}
+	return e
 }
