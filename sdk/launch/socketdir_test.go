@@ -1,10 +1,13 @@
 package launch
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 )
 
 // A host that was killed cannot remove its plugins' sockets: the next one does, and leaves alone what is in use.
@@ -21,7 +24,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer living.remove()
-	for _, dir := range []string{"dg-plugin-dead", "dg-plugin-new", "somebody-else"} {
+	for _, dir := range []string{"dg-plugin-dead", "dg-plugin-killed-before-its-socket", "somebody-else"} {
 		if err := os.Mkdir(filepath.Join(parent, dir), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +48,7 @@ func TestSweep(t *testing.T) {
 	for _, entry := range entries {
 		left = append(left, entry.Name())
 	}
-	if want := []string{filepath.Base(living.path), "dg-plugin-new", "somebody-else"}; !slices.Equal(left, want) {
+	if want := []string{filepath.Base(living.path), "somebody-else"}; !slices.Equal(left, want) {
 		t.Errorf("left %v, want %v", left, want)
 	}
 	for _, path := range kept {
@@ -53,4 +56,42 @@ func TestSweep(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// Hosts that start while others sweep get a directory that stays.
+func TestSweepSparesTheNew(t *testing.T) {
+	parent, err := os.MkdirTemp("/tmp", "sweep-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(parent)
+	t.Setenv("TMPDIR", parent)
+	done := make(chan struct{})
+	var sweeper sync.WaitGroup
+	sweeper.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Duration(rand.IntN(200)) * time.Microsecond):
+				sweep(parent)
+			}
+		}
+	})
+	for range 300 {
+		dir, err := newSocketDir()
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		if err := os.WriteFile(filepath.Join(dir.path, "socket"), nil, 0o600); err != nil {
+			t.Error(err)
+		}
+		if !leadsTo(dir.path, dir.lock) {
+			t.Error("a new directory was swept away")
+		}
+		dir.remove()
+	}
+	close(done)
+	sweeper.Wait()
 }
