@@ -22,7 +22,7 @@ func TestDeepestEvidence(t *testing.T) {
 	).Replace(loop)
 	f.must("scenario_define", json.RawMessage(`{"spec":`+spec+`}`), nil)
 	f.must("scenario_start", start("r"), nil)
-	got := &acknowledged{seqs: map[string]map[string]uint64{}}
+	got := newAcknowledged()
 	for range 2 {
 		var d decision
 		f.must("scenario_next", next("r", "t1"), &d)

@@ -23,6 +23,8 @@ import (
 var pluginDir string
 
 func TestMain(m *testing.M) {
+	// One for each of many clients: with the default of two, every call of a long test would take a new port of the machine.
+	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 64
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "dg-plugins-")
 		if err != nil {

@@ -1,150 +1,129 @@
 package host_test
 
 import (
-	"bufio"
-	"encoding/json"
+	"flag"
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"sync/atomic"
+	"net/http"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// program is the host as a process of its own.
-type program struct {
-	cmd *exec.Cmd
-	url string
-}
+// kills is how often the store plugin and the host are killed each; "make faults" makes it 2,000.
+var kills = flag.Int("kills", 50, "how often TestStoreKilled kills the store plugin, and TestHostKilled the host")
 
-// binary builds the program, unless an earlier test has.
-func binary(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(pluginDir, "decision-gate")
-	if _, err := os.Stat(path); err != nil {
-		cmd := exec.Command("go", "build", "-o", path, "./cmd/decision-gate")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
-	return path
-}
+// formations are who is attacked: SQLite recovers its log when the only process that had the database open has died, and
+// goes on with it while another has it open.
+var formations = []struct {
+	name  string
+	hosts int
+}{{"one host", 1}, {"two hosts", 2}}
 
-// startProgram starts the host and waits until it says where it listens.
-func startProgram(t *testing.T, config, temp string) *program {
-	t.Helper()
-	cmd := exec.Command(binary(t), "serve", "--config", config, "--json")
-	cmd.Env = []string{"TMPDIR=" + temp}
-	log := &lockedWriter{w: &strings.Builder{}}
-	cmd.Stderr = log
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	var announced struct{ RPC string }
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &announced)
-	}
-	if err != nil {
-		t.Fatalf("the host does not say where it listens: %v; its log:\n%s", err, tail(fmt.Sprint(log.w), 20))
-	}
-	return &program{cmd, strings.TrimSuffix(announced.RPC, "/rpc")}
-}
-
-// children are the processes that a process has started.
-func children(t *testing.T, pid int) (pids []int) {
-	t.Helper()
-	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, list := range lists {
-		text, _ := os.ReadFile(list) // a thread may have ended
-		for _, word := range strings.Fields(string(text)) {
-			child, err := strconv.Atoi(word)
+// TestStoreKilled kills the store plugin again and again while clients decide, at any moment from the start of its process
+// on: the host recovers it by itself, and every decision that a client was given is there afterwards.
+func TestStoreKilled(t *testing.T) {
+	besiege(t, 3, func(b *besieged, kills int) error {
+		killed := 0
+		for range kills {
+			pid, err := b.store(killed)
 			if err != nil {
-				t.Fatal(err)
+				return err
 			}
-			pids = append(pids, child)
+			b.pause(200 * time.Millisecond)
+			if err := b.maybeHang(pid); err != nil {
+				return err
+			}
+			b.note("host %d: kill store %d", b.number, pid)
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				return fmt.Errorf("kill store %d: %w", pid, err)
+			}
+			killed = pid
 		}
-	}
-	return pids
+		return nil
+	})
 }
 
-// ended reports whether a process has: one that nobody has waited for yet counts.
-func ended(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return true
-	}
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X")
-}
-
-// TestHostKilled kills the whole host again and again while clients decide, at any moment. Its plugins end with it; the next
-// one has every decision that a client was given, decides none twice, and leaves no socket behind, also not its predecessors'.
+// TestHostKilled kills the whole host again and again while clients decide, at any moment, also while it starts. Its plugins
+// end with it; the next one has every decision that a client was given, decides none twice, and leaves no socket behind,
+// also not its predecessors'.
 func TestHostKilled(t *testing.T) {
-	dir, temp := t.TempDir(), t.TempDir()
-	config := writeConfig(t, dir, hcl)
-	host := startProgram(t, config, temp)
-	var url atomic.Value
-	url.Store(host.url)
-	f := &fixture{t: t, URL: host.url, Dir: dir}
-	runs := []string{"r1", "r2", "r3"}
-	defineLoop(f, runs...)
-	got := &acknowledged{seqs: map[string]map[string]uint64{}}
-	stop := make(chan struct{})
-	clients := drive(t, func(int) string { return url.Load().(string) }, runs, 8, stop, got)
-	for range 5 {
-		before := got.count()
-		waitFor(t, "decisions", func() bool { return got.count() >= before+10 })
-		time.Sleep(rand.N(50 * time.Millisecond)) // anywhere in a call
-		plugins := children(t, host.cmd.Process.Pid)
-		if len(plugins) < 2 {
-			t.Fatalf("the host has %d plugin processes", len(plugins))
+	besiege(t, 5, func(b *besieged, kills int) error {
+		for range kills {
+			b.pause(150 * time.Millisecond)
+			if err := b.maybeHang(b.host.cmd.Process.Pid); err != nil {
+				return err
+			}
+			b.note("host %d: kill", b.number)
+			if err := b.killHost(); err != nil {
+				return err
+			}
+			next, err := launchProgram(b.host.cmd.Path, b.config, b.temp)
+			if err != nil {
+				return err
+			}
+			b.host = next
+			if b.random.IntN(3) == 0 {
+				continue // killed in its start
+			}
+			if err := next.announced(); err != nil {
+				return err
+			}
+			b.url.Store(next.url)
 		}
-		if err := host.cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
+		if b.host.url != "" {
+			return nil
 		}
-		_ = host.cmd.Wait()
-		for _, pid := range plugins {
-			waitFor(t, fmt.Sprintf("plugin process %d to end with its host", pid), func() bool { return ended(pid) })
+		if err := b.host.announced(); err != nil {
+			return err
 		}
-		host = startProgram(t, config, temp)
-		url.Store(host.url)
-	}
-	before := got.count()
-	waitFor(t, "decisions of the last host", func() bool { return got.count() >= before+10 })
-	close(stop)
-	clients.Wait()
-	f.URL = host.url
-	got.check(f)
+		b.url.Store(b.host.url)
+		return nil
+	})
+}
 
-	plugins := children(t, host.cmd.Process.Pid)
-	if err := host.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
+// besiege kills in rounds of a few kills of each host, until the number is reached.
+func besiege(t *testing.T, each int, attack func(b *besieged, kills int) error) {
+	binary(t)
+	plugins(t)
+	for _, formation := range formations {
+		t.Run(formation.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSiege(t, formation.hosts)
+			done := 0
+			for left := (*kills + 1) / len(formations); left > 0 && !t.Failed(); left -= each * formation.hosts {
+				s.round(func(b *besieged) error { return attack(b, each) })
+				done += each * formation.hosts
+			}
+			t.Logf("%d kills in %d rounds, %d decisions acknowledged and found again", done, s.rounds, s.decisions)
+		})
 	}
-	if err := host.cmd.Wait(); err != nil {
-		t.Errorf("an orderly end: %v", err)
+}
+
+// maybeHang stops one in five processes for a moment before it is killed: what it had begun is then done late, or never.
+func (b *besieged) maybeHang(pid int) error {
+	if b.random.IntN(5) > 0 {
+		return nil
 	}
-	for _, pid := range plugins {
-		waitFor(t, fmt.Sprintf("plugin process %d to end", pid), func() bool { return ended(pid) })
+	b.note("host %d: stop %d", b.number, pid)
+	if err := stopped(pid); err != nil {
+		return err
 	}
-	left, err := os.ReadDir(temp)
+	b.pause(200 * time.Millisecond)
+	if b.random.IntN(2) == 0 {
+		return nil // killed while it hangs
+	}
+	if err := resumed(pid); err != nil {
+		return err
+	}
+	b.pause(50 * time.Millisecond)
+	return nil
+}
+
+func (b *besieged) ready() bool {
+	response, err := http.Get(b.url.Load().(string) + "/readyz")
 	if err != nil {
-		t.Fatal(err)
+		return false
 	}
-	for _, entry := range left {
-		t.Errorf("%s is left in the temporary directory", entry.Name())
-	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
 }

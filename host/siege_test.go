@@ -1,0 +1,237 @@
+package host_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// siege is one database, hosts that serve it as processes of their own, and what is done to them while clients decide.
+type siege struct {
+	t      *testing.T
+	dir    string // programs, configuration and data; every process of the siege runs a program from it
+	temp   string // the temporary folder of the hosts
+	config string
+	hosts  []*besieged
+	rounds int
+	// decisions counts those that were acknowledged and found again.
+	decisions int
+
+	seed    uint64
+	mu      sync.Mutex
+	history []string
+	began   time.Time
+}
+
+// besieged is the place of one host: whatever serves there.
+type besieged struct {
+	*siege
+	number int
+	random *rand.Rand
+	host   *program
+	url    atomic.Value
+}
+
+// fewClients is the number of clients of each host.
+const fewClients = 8
+
+func newSiege(t *testing.T, hosts int) *siege {
+	t.Helper()
+	s := &siege{t: t, dir: t.TempDir(), temp: t.TempDir(), seed: rand.Uint64(), began: time.Now()}
+	copyPrograms(t, s.dir)
+	s.config = writeConfig(t, s.dir, hcl)
+	text, err := os.ReadFile(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := strings.Replace(string(text), quote(pluginDir), quote(s.dir), 1)
+	if err := os.WriteFile(s.config, []byte(own), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for n := range hosts {
+		s.hosts = append(s.hosts, &besieged{siege: s, number: n, random: rand.New(rand.NewPCG(s.seed, uint64(n)))})
+	}
+	t.Cleanup(s.tell)
+	return s
+}
+
+// copyPrograms puts the host and its plugins into the folder, so that what is left of a siege is told from other processes.
+func copyPrograms(t *testing.T, dir string) {
+	t.Helper()
+	programs := []string{binary(t), filepath.Join(plugins(t), "store-sqlite"), filepath.Join(plugins(t), "runpack-fs")}
+	for _, from := range programs {
+		in, err := os.Open(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := os.OpenFile(filepath.Join(dir, filepath.Base(from)), os.O_WRONLY|os.O_CREATE, 0o700)
+		if err == nil {
+			_, err = io.Copy(out, in)
+			err = errors.Join(err, out.Close())
+		}
+		if err := errors.Join(err, in.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// note keeps what was done and when, for a test that fails.
+func (s *siege) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.history = append(s.history, fmt.Sprintf("%10.3f ", time.Since(s.began).Seconds())+fmt.Sprintf(format, args...))
+	s.history = s.history[max(0, len(s.history)-60):]
+}
+
+func (s *siege) tell() {
+	for _, b := range s.hosts {
+		if b.host != nil {
+			b.host.kill()
+		}
+	}
+	if !s.t.Failed() {
+		return
+	}
+	s.t.Logf("seed %d; the last of what was done, in seconds since the beginning:\n%s", s.seed, strings.Join(s.history, "\n"))
+	for _, b := range s.hosts {
+		if b.host != nil {
+			s.t.Logf("log of host %d:\n%s", b.number, b.host.lastLog())
+		}
+	}
+}
+
+// open starts a host in its place, and returns when it answers.
+func (b *besieged) open() error {
+	p, err := launchProgram(filepath.Join(b.dir, "decision-gate"), b.config, b.temp)
+	if err != nil {
+		return err
+	}
+	b.host = p
+	if err := p.announced(); err != nil {
+		return err
+	}
+	b.url.Store(p.url)
+	return nil
+}
+
+// pause waits a random time below the limit.
+func (b *besieged) pause(limit time.Duration) {
+	time.Sleep(time.Duration(b.random.Int64N(int64(limit))))
+}
+
+// round starts the hosts, has clients of each decide on three new runs while attack is made on each host, ends the hosts
+// in order, and checks that nothing was lost and nothing is left.
+func (s *siege) round(attack func(*besieged) error) {
+	s.t.Helper()
+	for _, b := range s.hosts {
+		if err := b.open(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.rounds++
+	runs := []string{}
+	f := &fixture{t: s.t, URL: s.hosts[0].host.url, Dir: s.dir}
+	if s.rounds == 1 {
+		defineLoop(f)
+	}
+	for i := range 3 {
+		runs = append(runs, fmt.Sprintf("round-%d-%d", s.rounds, i))
+		f.must("scenario_start", start(runs[i]), nil)
+	}
+	got, stop := newAcknowledged(), make(chan struct{})
+	url := func(client int) string { return s.hosts[client/fewClients].url.Load().(string) }
+	clients := drive(s.t, url, runs, fewClients*len(s.hosts), stop, got)
+	err := s.attackAll(attack)
+	close(stop)
+	clients.Wait()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	// Whoever served last tells what there is.
+	f.URL = s.hosts[s.rounds%len(s.hosts)].host.url
+	got.checkWith(f, func(dir string) error {
+		out, err := exec.Command(filepath.Join(s.dir, "decision-gate"), "runpack", "verify", "--replay", dir).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, out)
+		}
+		return err
+	})
+	s.decisions += got.count()
+	s.end()
+}
+
+// attackAll attacks every host at the same time, and then waits until each has served once more.
+func (s *siege) attackAll(attack func(*besieged) error) error {
+	errs := make([]error, len(s.hosts))
+	var attackers sync.WaitGroup
+	for i, b := range s.hosts {
+		attackers.Go(func() {
+			if errs[i] = attack(b); errs[i] == nil {
+				errs[i] = await("host to be ready", func() bool { return b.ready() })
+			}
+		})
+	}
+	attackers.Wait()
+	return errors.Join(errs...)
+}
+
+// end ends the hosts in order, and sees that nothing of them is left.
+func (s *siege) end() {
+	s.t.Helper()
+	for _, b := range s.hosts {
+		if err := b.host.end(); err != nil {
+			s.t.Error(err)
+		}
+	}
+	waitFor(s.t, "the plugins to end with their hosts", func() bool { return len(runningIn(s.t, s.dir)) == 0 })
+	for dir, allowed := range map[string]string{
+		s.temp: "",
+		s.dir:  "decision-gate store-sqlite runpack-fs host.hcl gate.db bundles evidence exports out",
+	} {
+		left, err := os.ReadDir(dir)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, entry := range left {
+			if !strings.Contains(" "+allowed+" ", " "+entry.Name()+" ") {
+				s.t.Errorf("%s is left", entry.Name())
+			}
+		}
+	}
+}
+
+// store waits for a store process of the host that is not the one before.
+func (b *besieged) store(before int) (pid int, err error) {
+	err = await("a new store process", func() bool {
+		pid = childNamed(b.t, b.host.cmd.Process.Pid, "store-sqlite")
+		return pid > 0 && pid != before
+	})
+	return pid, err
+}
+
+// killHost kills the host; its plugins end with it.
+func (b *besieged) killHost() error {
+	pids := children(b.t, b.host.cmd.Process.Pid)
+	b.host.kill()
+	return await("the plugins of a killed host to end", func() bool {
+		for _, pid := range pids {
+			if !ended(pid) && commandOf(pid) != "" {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func stopped(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) }
+func resumed(pid int) error { return syscall.Kill(pid, syscall.SIGCONT) }
