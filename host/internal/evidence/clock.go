@@ -33,6 +33,9 @@ var (
 	errTimeTriggerShape = errors.New("trigger time has no kind")
 )
 
+// Immediate implements Immediate.
+func (timeProvider) Immediate() {}
+
 func (p timeProvider) Query(_ context.Context, q gate.EvidenceQuery, ec gate.EvidenceContext) (gate.EvidenceResult, error) {
 	trigger := ec.TriggerTime
 	now := canonical.NewInt(trigger.Millis)

@@ -57,6 +57,9 @@ var (
 	errEnvValue = errors.New("env value exceeds limit")
 )
 
+// Immediate implements Immediate.
+func (envProvider) Immediate() {}
+
 func (p envProvider) Query(_ context.Context, q gate.EvidenceQuery, _ gate.EvidenceContext) (gate.EvidenceResult, error) {
 	if q.CheckID != "get" {
 		return gate.EvidenceResult{}, errEnvCheck

@@ -19,6 +19,10 @@ func (r *Registry) Gather(ctx context.Context, conditions []gate.ConditionSpec, 
 	slots := make(chan struct{}, maxConcurrent)
 	var done sync.WaitGroup
 	for i := range conditions {
+		if r.immediate(conditions[i].Query.ProviderID) {
+			answers[i].Result, answers[i].Err = r.Query(ctx, conditions[i].Query, ec)
+			continue
+		}
 		slots <- struct{}{}
 		done.Go(func() {
 			defer func() { <-slots }()

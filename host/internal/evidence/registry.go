@@ -21,6 +21,10 @@ type Provider interface {
 	Query(ctx context.Context, q gate.EvidenceQuery, ec gate.EvidenceContext) (gate.EvidenceResult, error)
 }
 
+// Immediate marks a Provider whose Query waits for nothing, neither a file nor a network nor a lock: it is asked without a
+// goroutine and a deadline of its own, which cost more than its answer.
+type Immediate interface{ Immediate() }
+
 // maxInFlight bounds the queries of one provider that run at once, those that nobody waits for any more included: a
 // provider that hangs without heeding its context holds a goroutine for each, and must not hold ever more of them.
 const maxInFlight = 256
@@ -62,8 +66,9 @@ type Registry struct {
 
 type registered struct {
 	Provider
-	contract *Contract
-	checks   map[string]*compiledCheck
+	immediate bool
+	contract  *Contract
+	checks    map[string]*compiledCheck
 	// slots holds one token for each query that runs.
 	slots chan struct{}
 }
@@ -120,7 +125,8 @@ func (r *Registry) Register(id gate.ProviderID, provider Provider, contract *Con
 	if err != nil {
 		return err
 	}
-	r.providers[id] = &registered{Provider: provider, contract: contract, checks: checks, slots: make(chan struct{}, maxInFlight)}
+	_, immediate := provider.(Immediate)
+	r.providers[id] = &registered{Provider: provider, immediate: immediate, contract: contract, checks: checks, slots: make(chan struct{}, maxInFlight)}
 	return nil
 }
 
@@ -183,6 +189,10 @@ func (r *Registry) Query(ctx context.Context, q gate.EvidenceQuery, ec gate.Evid
 	if err != nil {
 		return gate.EvidenceResult{}, err
 	}
+	if p.immediate {
+		answer := p.ask(ctx, q, ec)
+		return answer.Result, answer.Err
+	}
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -199,6 +209,12 @@ func (r *Registry) Query(ctx context.Context, q gate.EvidenceQuery, ec gate.Evid
 	case <-ctx.Done():
 		return gate.EvidenceResult{}, errTimeout
 	}
+}
+
+// immediate says of a provider that asking it takes no time; one that is not there is refused at once.
+func (r *Registry) immediate(id gate.ProviderID) bool {
+	p, ok := r.providers[id]
+	return !ok || p.immediate
 }
 
 func (r *Registry) askable(q gate.EvidenceQuery, ec gate.EvidenceContext) (*registered, error) {

@@ -160,9 +160,20 @@ func TestCommitIDsExpireInSmallPieces(t *testing.T) {
 	var clock atomic.Int64
 	clock.Store(start.Unix())
 	s.writer.now = func() time.Time { return time.Unix(clock.Load(), 0) }
-	const old = 5 * expireAhead
-	for i := range old {
-		commit(t, s, put(key(fmt.Sprint(i)), "", store.Any()))
+	const old, batch = 6 * expireEvery, expireEvery / 2
+	n := 0
+	commitBatch := func() {
+		commits := make([]store.Commit, batch)
+		for i := range commits {
+			n++
+			commits[i] = store.Commit{ID: newID(), Ops: []store.Op{put(key(fmt.Sprint(n)), "", store.Any())}}
+		}
+		if _, err := s.Commit(t.Context(), commits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range old / batch {
+		commitBatch()
 	}
 	kept := func() int64 {
 		c, err := openConn(s.options.Path, "", readOnly, time.Second)
@@ -177,22 +188,24 @@ func TestCommitIDsExpireInSmallPieces(t *testing.T) {
 		return n
 	}
 	clock.Store(start.Add(store.CommitIDLifetime).Unix())
-	commit(t, s, put(key("x"), "", store.Any()))
-	if n := kept(); n != old+1 {
-		t.Fatalf("%d ids are kept for the lifetime, want %d", n, old+1)
+	commitBatch()
+	commitBatch()
+	if n := kept(); n != old+2*batch {
+		t.Fatalf("%d ids are kept for the lifetime, want %d", n, old+2*batch)
 	}
 	clock.Store(start.Add(store.CommitIDLifetime + time.Minute).Unix())
-	before := kept()
-	for i := range 10 {
-		commit(t, s, put(key("y", fmt.Sprint(i)), "", store.Any()))
+	before, recent := kept(), int64(2*batch)
+	for range 2 * old / batch {
+		commitBatch()
+		recent += batch
 		after := kept()
-		if before-after > expireAhead {
-			t.Fatalf("one transaction removed %d ids", before-after+1)
+		if removed := before + batch - after; removed > expireEvery+batch+expireAhead {
+			t.Fatalf("one transaction removed %d ids", removed)
 		}
 		before = after
 	}
-	if before != 11 {
-		t.Errorf("%d ids are kept, want the 11 recent ones", before)
+	if before != recent {
+		t.Errorf("%d ids are kept, want the %d recent ones", before, recent)
 	}
 }
 

@@ -45,6 +45,8 @@ type writer struct {
 	// gone is closed when the loop has ended.
 	gone chan struct{}
 	now  func() time.Time
+	// sinceExpiry is the number of commits since old ids were removed.
+	sinceExpiry int
 
 	begin, commit, rollback, newest         *stmt
 	find, counter, insert, update           *stmt
@@ -52,7 +54,7 @@ type writer struct {
 }
 
 func newWriter(s *Store, c *conn) *writer {
-	return &writer{conn: c, store: s, queue: make(chan *request, queueLength), gone: make(chan struct{}), now: time.Now}
+	return &writer{conn: c, store: s, queue: make(chan *request, queueLength), gone: make(chan struct{}), now: time.Now, sinceExpiry: expireEvery}
 }
 
 // journalLimit is the size in bytes to which SQLite cuts the log's file when it starts anew after a burst.
@@ -268,6 +270,9 @@ func (w *writer) transaction(batch []*request) (outcomes [][]store.Outcome, err 
 	}
 	if err := w.commit.run(); err != nil {
 		return nil, err
+	}
+	if w.sinceExpiry += t.fresh; w.sinceExpiry >= expireEvery {
+		w.sinceExpiry = 0
 	}
 	w.store.work.count(batch)
 	return outcomes, nil
