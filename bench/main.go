@@ -8,11 +8,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -44,6 +47,8 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "measure every point `n` times, in turn")
 	flag.DurationVar(&o.seconds, "time", 5*time.Second, "`duration` of a point, after warming up")
 	flag.IntVar(&o.pairs, "pairs", 10, "measure every length `n` times, in turn")
+	flag.Func("clients", "`list` of numbers of clients, as 1,8,32", numbers(&o.clients))
+	flag.Func("lengths", "`list` of lengths of runs, as 1,100,10000", numbers(&o.lengths))
 	flag.StringVar(&o.raw, "o", "", "`file` for the raw numbers, as JSON")
 	flag.Parse()
 	signals := make(chan os.Signal, 1)
@@ -57,6 +62,21 @@ func main() {
 		endHosts()
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
+	}
+}
+
+// numbers reads a list into a flag's place.
+func numbers(into *[]int) func(string) error {
+	return func(text string) error {
+		*into = nil
+		for word := range strings.SplitSeq(text, ",") {
+			n, err := strconv.Atoi(word)
+			if err != nil || n < 1 {
+				return errors.New("want positive numbers with commas between them")
+			}
+			*into = append(*into, n)
+		}
+		return nil
 	}
 }
 
