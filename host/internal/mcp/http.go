@@ -118,6 +118,11 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusUnsupportedMediaType, body)
 		return
 	}
+	// A body that says so itself is not waited for.
+	if r.ContentLength > s.MaxBody {
+		s.write(w, failed(nil, errBodyTooLarge))
+		return
+	}
 	// The slot is taken before the body is read, so that stalled bodies are counted too; the read deadline frees it.
 	select {
 	case s.slots <- struct{}{}:
@@ -134,7 +139,7 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		s.write(w, failed(nil, refuse(TooLarge, "request body too large")))
+		s.write(w, failed(nil, errBodyTooLarge))
 	case err != nil:
 		s.write(w, failed(nil, errInvalidRequest))
 	case refused != "":
@@ -148,6 +153,8 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 		s.write(w, s.serve(r.Context(), who, body))
 	}
 }
+
+var errBodyTooLarge = refuse(TooLarge, "request body too large")
 
 // maxBusy is how many bytes of bodies are served at a time, or one body when that is larger. A body of nothing but brackets
 // takes forty times its size when it is read: as many as there are slots would take the memory of the machine.
