@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -172,6 +173,7 @@ func (s *Server) write(w http.ResponseWriter, a answer) {
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body))) // or net/http cuts larger answers into chunks
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
