@@ -139,7 +139,9 @@ func TestBadBodies(t *testing.T) {
 	rep := strings.Repeat
 	million := rep("7", 1_000_000)
 	nested := func(n int) string { return rep("[", n) + rep("]", n) }
-	listed := func(more string) string { return toolCall("scenarios_list", `{"tenant_id":1,"namespace_id":1`+more+`}`) }
+	listed := func(more string) string {
+		return toolCall("scenarios_list", `{"tenant_id":1,"namespace_id":1`+more+`}`)
+	}
 	const invalid, badParams, ok = -32600, -32602, 0
 	for _, test := range []struct {
 		name, body string
@@ -229,7 +231,9 @@ func TestBadBodyLengths(t *testing.T) {
 	b := openBad(t)
 	address := strings.TrimPrefix(b.URL, "http://")
 	const list = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
-	head := func(header string) string { return "POST /rpc HTTP/1.1\r\nHost: " + address + "\r\n" + header + "\r\n\r\n" }
+	head := func(header string) string {
+		return "POST /rpc HTTP/1.1\r\nHost: " + address + "\r\n" + header + "\r\n\r\n"
+	}
 	for _, test := range []struct {
 		name, text string
 		status     int

@@ -67,7 +67,7 @@ type errorData struct {
 // appendError appends the answer to a request that failed and returns its HTTP status. id is nil when there is none to echo.
 func appendError(dst []byte, id *canonical.Value, e *Error) ([]byte, int) {
 	row := codes[e.Code]
-	body := errorBody{Code: int64(e.Code), Message: e.Message, Data: errorData{Kind: row.kind, Retryable: row.retryable || e.Retry}}
+	body := errorBody{Code: int64(e.Code), Message: clip(e.Message), Data: errorData{Kind: row.kind, Retryable: row.retryable || e.Retry}}
 	echo := canonical.Value{}
 	if id != nil {
 		echo = *id

@@ -186,3 +186,18 @@ func TestPanicsAreContained(t *testing.T) {
 	r.tools["scenario_next"] = nil
 	check("dispatch", string(r.serve(t.Context(), caller{}, []byte(body)).body))
 }
+
+// TestLongTextsAreCut names a stage with a name of nearly a body: neither the client nor the log is told all of it.
+func TestLongTextsAreCut(t *testing.T) {
+	r := newRig(t)
+	r.startRun("s", "r")
+	r.must("schemas_register", `{"record":{"tenant_id":1,"namespace_id":1,"schema_id":"a","version":"1","schema":true,"created_at":{"kind":"logical","value":1}}}`)
+	before := len(r.log.String())
+	a := r.call("precheck", `{"tenant_id":1,"namespace_id":1,"scenario_id":"s","data_shape":{"schema_id":"a","version":"1"},"payload":true,"stage_id":"`+strings.Repeat("é", testMaxBody/4)+`"}`)
+	if a.Error == nil || !strings.HasPrefix(a.Error.Message, "unknown stage identifier: éé") || !strings.HasSuffix(a.Error.Message, "é…") || len(a.Error.Message) > maxMessage+len("…") {
+		t.Errorf("%.200v", a.Error)
+	}
+	if logged := len(r.log.String()) - before; logged > maxMessage+1<<10 {
+		t.Errorf("%d bytes are logged", logged)
+	}
+}

@@ -191,9 +191,9 @@ func (s *Server) logCall(ctx context.Context, who caller, method, tool string, b
 		attrs = append(attrs, slog.String("correlation_id", who.correlationID))
 	}
 	if err != nil {
-		attrs = append(attrs, slog.Int("code", int(err.Code)), slog.String("error", err.Message))
+		attrs = append(attrs, slog.Int("code", int(err.Code)), slog.String("error", clip(err.Message)))
 		if cause := errors.Unwrap(err); cause != nil {
-			attrs = append(attrs, slog.String("cause", cause.Error()))
+			attrs = append(attrs, slog.String("cause", clip(cause.Error())))
 		}
 	}
 	s.Logger.LogAttrs(ctx, level, "request", attrs...)
