@@ -100,6 +100,9 @@ func (s *Store) open() error {
 	if err != nil {
 		return refuseFile(s.options.Path, err)
 	}
+	if err := checkLog(s.options.Path); err != nil {
+		return err
+	}
 	c, err := openConn(s.options.Path, s.options.VFS, readWrite, s.options.BusyTimeout)
 	if err != nil {
 		return refuseFile(s.options.Path, err)
