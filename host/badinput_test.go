@@ -18,16 +18,19 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs/faultystore"
 )
 
+// badMaxBody is a limit that is quickly reached.
+const badMaxBody = 1 << 16
+
 // badHost is a host on a store in memory, which can be asked what it holds.
 type badHost struct {
 	*fixture
 	store *faultystore.Store
 }
 
-func openBad(t *testing.T) *badHost {
+func openBad(t *testing.T, maxBody int64) *badHost {
 	t.Helper()
 	settings := config.Default()
-	settings.Server.MaxBodyBytes = 4 << 20
+	settings.Server.MaxBodyBytes = maxBody
 	settings.Evidence.Time = &config.TimeEvidence{AllowLogical: true}
 	settings.Trust.MinLane = "asserted"
 	settings.Namespace.AllowDefault, settings.Namespace.DefaultTenants = true, []uint64{1}
@@ -134,7 +137,7 @@ func toolCall(tool, arguments string) string {
 
 // TestBadBodies sends bodies that are no requests, or only just are, over both transports.
 func TestBadBodies(t *testing.T) {
-	b := openBad(t)
+	b := openBad(t, 1<<20)
 	const list = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
 	rep := strings.Repeat
 	million := rep("7", 1_000_000)
@@ -166,11 +169,11 @@ func TestBadBodies(t *testing.T) {
 
 		{"127 levels", listed(`,"x":` + nested(124)), ok, `7`},
 		{"128 levels", listed(`,"x":` + nested(125)), invalid, `null`},
-		{"a million levels", listed(`,"x":` + nested(1_000_000)), invalid, `null`},
-		{"a million levels, open", rep("[", 1_000_000), invalid, `null`},
-		{"a million levels of objects, open", rep(`{"a":`, 500_000), invalid, `null`},
-		{"a million levels beside what is read", `{"x":` + nested(1_000_000) + `,` + list[1:], ok, `1`},
-		{"a million levels in the id", `{"jsonrpc":"2.0","id":` + nested(1_000_000) + `,"method":"tools/list"}`, invalid, `null`},
+		{"half a million levels", listed(`,"x":` + nested(500_000)), invalid, `null`},
+		{"half a million levels, open", rep("[", 500_000), invalid, `null`},
+		{"many levels of objects, open", rep(`{"a":`, 200_000), invalid, `null`},
+		{"half a million levels beside what is read", `{"x":` + nested(500_000) + `,` + list[1:], ok, `1`},
+		{"half a million levels in the id", `{"jsonrpc":"2.0","id":` + nested(500_000) + `,"method":"tools/list"}`, invalid, `null`},
 
 		{"lone high surrogate", listed(`,"x":"\ud800"`), invalid, `null`},
 		{"lone low surrogate", listed(`,"x":"\udc00"`), invalid, `null`},
@@ -228,7 +231,7 @@ func TestBadBodies(t *testing.T) {
 
 // TestBadBodyLengths lies about the length of a body: each lie ends its own connection at most.
 func TestBadBodyLengths(t *testing.T) {
-	b := openBad(t)
+	b := openBad(t, badMaxBody)
 	address := strings.TrimPrefix(b.URL, "http://")
 	const list = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
 	head := func(header string) string {
@@ -246,7 +249,7 @@ func TestBadBodyLengths(t *testing.T) {
 		{"chunk longer than it is, and closed", head("Transfer-Encoding: chunked") + "ff\r\n" + list, 400},
 		{"chunk without a length", head("Transfer-Encoding: chunked") + "zz\r\n" + list, 400},
 		{"chunks that never end", head("Transfer-Encoding: chunked") + strings.Repeat("10000\r\n"+strings.Repeat(" ", 0x10000)+"\r\n", 80), 413},
-		{"one byte a chunk, beyond the limit", head("Transfer-Encoding: chunked") + strings.Repeat("1\r\n \r\n", 4<<20+1), 413},
+		{"one byte a chunk, beyond the limit", head("Transfer-Encoding: chunked") + strings.Repeat("1\r\n \r\n", badMaxBody+1), 413},
 		{"a length beyond the limit, nothing sent", head("Content-Length: 9223372036854775807"), 413},
 		{"TLS on a plain port", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400},
 		{"garbage", strings.Repeat("\x00", 100) + "\r\n\r\n", 400},
