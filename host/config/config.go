@@ -50,6 +50,7 @@ type Server struct {
 
 	MaxBodyBytes      int64         `hcl:"max_body_bytes" default:"1048576" min:"1" max:"67108864" unit:"bytes" help:"Largest request body."`
 	MaxInflight       int64         `hcl:"max_inflight" default:"256" min:"1" max:"65536" unit:"requests" help:"Requests served at the same time; more are refused as overloaded."`
+	MaxConnections    int64         `hcl:"max_connections" default:"1024" min:"1" max:"65536" unit:"connections" help:"Connections open at the same time; more wait until one ends."`
 	ReadHeaderTimeout time.Duration `hcl:"read_header_timeout" default:"10s" min:"100ms" max:"5m" help:"Time a client has to send the header of a request."`
 	ReadTimeout       time.Duration `hcl:"read_timeout" default:"30s" min:"100ms" max:"10m" help:"Time a client has to send a whole request."`
 	IdleTimeout       time.Duration `hcl:"idle_timeout" default:"2m" min:"1s" max:"1h" help:"Time a connection may stay open without a request."`

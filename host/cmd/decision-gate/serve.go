@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"runtime"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/decision-gate-host/decision-gate-host/host"
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 )
@@ -38,7 +40,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 		return tellFindings(err, std, false)
 	}
 	// A port that is taken is found before any plugin starts.
-	listener, err := listen(settings.Server.HTTP)
+	listener, err := listen(settings.Server)
 	if err != nil {
 		return err
 	}
@@ -72,15 +74,16 @@ func readableDuration(_ []string, attr slog.Attr) slog.Attr {
 	return attr
 }
 
-func listen(settings *config.HTTP) (net.Listener, error) {
-	if settings == nil {
+func listen(settings config.Server) (net.Listener, error) {
+	if settings.HTTP == nil {
 		return nil, nil
 	}
-	listener, err := net.Listen("tcp", settings.Listen)
+	listener, err := net.Listen("tcp", settings.HTTP.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("%w: stop what listens there, or choose another address in server.http.listen", err)
 	}
-	return listener, nil
+	// Connections take files, which the host and its folders of runpacks need as well.
+	return netutil.LimitListener(listener, int(settings.MaxConnections)), nil
 }
 
 // service is a host that clients can reach.
