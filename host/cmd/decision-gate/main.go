@@ -47,7 +47,10 @@ type cli struct {
 	Serve    serveCommand    `cmd:"" help:"Run a host."`
 	Validate validateCommand `cmd:"" help:"Check a configuration without starting anything."`
 	Version  versionCommand  `cmd:"" help:"Show the version."`
-	Plugin   struct {
+	Config   struct {
+		Import configImportCommand `cmd:"" help:"Make a configuration from one of the open-source Decision Gate."`
+	} `cmd:"" help:"Make configurations."`
+	Plugin struct {
 		Pin pinCommand `cmd:"" help:"Write the sum and the manifest of every plugin into the lock file."`
 	} `cmd:"" help:"Tend the plugins of a configuration."`
 	Runpack struct {

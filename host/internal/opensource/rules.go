@@ -1,0 +1,285 @@
+package opensource
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// rules are what the open-source server refuses beside single values that are out of bounds, in its order (mcp contract
+// §9.1).
+var rules = []func(*source){
+	(*source).transport, (*source).callers, (*source).feedback, (*source).namespace, (*source).validation, (*source).policy,
+	(*source).stores, (*source).anchors, (*source).runpackStorage, (*source).providers,
+}
+
+func (s *source) stdio() bool { return s.text("server.transport", "stdio") == "stdio" }
+
+// bind is the address that is listened on, and whether the option is one.
+func (s *source) bind() (netip.AddrPort, bool) {
+	address, err := netip.ParseAddrPort(s.text("server.bind", ""))
+	return address, err == nil
+}
+
+func (s *source) transport() {
+	address, ok := s.bind()
+	switch {
+	case s.stdio() && s.has("server.tls"):
+		s.mistake("server.tls", "standard input and output have no TLS: remove it")
+	case s.text("server.bind", "") == "" && !s.stdio():
+		s.mistake("server.bind", `is missing: the transport needs an address, such as "127.0.0.1:4000"`)
+	case s.text("server.bind", "") != "" && !ok:
+		s.mistake("server.bind", `must be IP:port, such as "127.0.0.1:4000"`)
+	case ok && !s.stdio() && !address.Addr().Unmap().IsLoopback() && s.text("server.auth.mode", "local_only") == "local_only":
+		s.mistake("server.bind", "an address beyond loopback needs an auth mode")
+	}
+}
+
+func (s *source) callers() {
+	switch mode := s.text("server.auth.mode", "local_only"); {
+	case mode != "local_only" && s.stdio():
+		s.mistake("server.auth.mode", "must be local_only on standard input and output")
+	case mode == "bearer_token" && len(s.list("server.auth.bearer_tokens")) == 0:
+		s.mistake("server.auth.mode", "bearer_token needs server.auth.bearer_tokens")
+	case mode == "mtls" && len(s.list("server.auth.mtls_subjects")) == 0:
+		s.mistake("server.auth.mode", "mtls needs server.auth.mtls_subjects")
+	}
+}
+
+func (s *source) feedback() {
+	const at = "server.feedback.scenario_next."
+	rank := func(name, normal string) int {
+		return slices.Index([]string{"summary", "trace", "evidence"}, s.text(at+name, normal))
+	}
+	for name, normal := range map[string]string{"default": "summary", "local_only_default": "trace"} {
+		if rank(name, normal) > rank("max", "trace") {
+			s.mistake(at+name, "exceeds %smax", at)
+		}
+	}
+}
+
+func (s *source) namespace() {
+	const at = "namespace.authority"
+	if s.flag("namespace.allow_default", false) && len(valueAt[[]any](s, "namespace.default_tenants")) == 0 {
+		s.mistake("namespace.allow_default", "needs namespace.default_tenants")
+	}
+	asks := s.text(at+".mode", "none") == "assetcore_http"
+	if asks != s.has(at+".assetcore") {
+		s.mistake(at, "mode = \"assetcore_http\" and the table assetcore belong together")
+	}
+	if asks && s.permissive() {
+		s.mistake(at+".mode", "dev.permissive is not allowed with assetcore_http")
+	}
+}
+
+// permissive is the development mode, by either of its names.
+func (s *source) permissive() bool {
+	return s.flag("dev.permissive", false) || s.text("server.mode", "strict") == "dev_permissive"
+}
+
+func (s *source) validation() {
+	if !s.flag("validation.strict", true) && !s.flag("validation.allow_permissive", false) {
+		s.mistake("validation.strict", "false needs validation.allow_permissive = true")
+	}
+}
+
+func (s *source) policy() {
+	if (s.text("policy.engine", "permit_all") == "static") != s.has("policy.static") {
+		s.mistake("policy", "engine = \"static\" and the table static belong together")
+	}
+	for _, at := range s.items("policy.static.rules") {
+		criteria := 0
+		for name, v := range valueAt[map[string]any](s, at) {
+			if list, ok := v.([]any); ok && len(list) > 0 && name != "effect" {
+				criteria++
+			}
+		}
+		if criteria == 0 {
+			s.mistake(at, "must have at least one criterion")
+		}
+		if s.text(at+".effect", "") == "error" && !s.has(at+".error_message") {
+			s.mistake(at, `effect = "error" needs error_message`)
+		}
+		for _, target := range s.items(at + ".targets") {
+			s.target(target)
+		}
+	}
+}
+
+func (s *source) target(at string) {
+	external, place := s.text(at+".target_kind", "") == "external", s.has(at+".system") || s.has(at+".target")
+	switch {
+	case external && s.has(at+".target_id"):
+		s.mistake(at, "an external target has no target_id")
+	case external && !place:
+		s.mistake(at, "an external target needs system or target")
+	case !external && place:
+		s.mistake(at, "only external targets have system and target")
+	}
+}
+
+func (s *source) stores() {
+	for _, at := range []string{"run_state_store", "schema_registry"} {
+		path := at + ".path"
+		sqlite := s.text(at+".type", "memory") == "sqlite"
+		if sqlite != s.has(path) {
+			s.mistake(path, `belongs to type = "sqlite", which needs it`)
+		}
+		if info, err := os.Stat(s.inWorkDir(s.text(path, "."))); sqlite && err == nil && info.IsDir() {
+			s.mistake(path, "names a folder; it must be a file")
+		}
+		if sqlite && s.whole(at+".max_versions", 1) == 0 {
+			s.mistake(at+".max_versions", "must be at least 1")
+		}
+	}
+	if s.text("schema_registry.type", "memory") == "sqlite" && s.whole("schema_registry.max_schema_bytes", 1) > 1<<20 {
+		s.mistake("schema_registry.max_schema_bytes", "must be at most 1048576 with sqlite")
+	}
+}
+
+// inWorkDir is a path of the file, which begins where the open-source server was started.
+func (s *source) inWorkDir(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(s.options.WorkDir, path)
+}
+
+func (s *source) anchors() {
+	seen := map[string]bool{}
+	for _, at := range s.items("anchors.providers") {
+		provider := s.text(at+".provider_id", "")
+		switch {
+		case strings.TrimSpace(provider) != provider:
+			s.mistake(at+".provider_id", "must not have space around it")
+		case seen[provider]:
+			s.mistake(at+".provider_id", "is there twice")
+		}
+		seen[provider] = true
+		if len(trimmed(s.list(at+".required_fields"))) == 0 {
+			s.mistake(at+".required_fields", "must name a field")
+		}
+	}
+}
+
+// trimmed are the texts as the open-source server takes them: without space around them and blank ones, each once, sorted.
+func trimmed(texts []string) []string {
+	var out []string
+	for _, text := range texts {
+		if text = strings.TrimSpace(text); text != "" {
+			out = append(out, text)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (s *source) runpackStorage() {
+	const endpoint, prefix = "runpack_storage.endpoint", "runpack_storage.prefix"
+	if address := s.text(endpoint, "https://"); !strings.HasPrefix(address, "https://") {
+		if !strings.HasPrefix(address, "http://") || !s.flag("runpack_storage.allow_http", false) {
+			s.mistake(endpoint, "must begin with https://, or with http:// when allow_http is set")
+		}
+	}
+	folder := s.text(prefix, "a")
+	parts := strings.Split(folder, "/")
+	if len(folder) > 4096 || strings.HasPrefix(folder, "/") || strings.Contains(folder, `\`) || slices.Contains(parts, "..") ||
+		slices.ContainsFunc(parts, func(part string) bool { return len(part) > 255 }) {
+		s.mistake(prefix, "must be a relative path of at most 4096 bytes, with / between parts of at most 255, none of them \"..\"")
+	}
+}
+
+var rootID = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+
+func (s *source) providers() {
+	seen := map[string]bool{}
+	for _, at := range s.items("providers") {
+		name := s.text(at+".name", "")
+		switch {
+		case strings.TrimSpace(name) != name:
+			s.mistake(at+".name", "must not have space around it")
+		case seen[name]:
+			s.mistake(at+".name", "is there twice")
+		}
+		seen[name] = true
+		if s.whole(at+".timeouts.request_timeout_ms", 10_000) < s.whole(at+".timeouts.connect_timeout_ms", 2000) {
+			s.mistake(at+".timeouts", "request_timeout_ms must be at least connect_timeout_ms")
+		}
+		if s.text(at+".type", "") == "builtin" {
+			s.builtin(at, name)
+		} else {
+			s.external(at, name)
+		}
+	}
+}
+
+func (s *source) builtin(at, name string) {
+	if builtins[name].kind.fits == nil || strings.Contains(name, ".") {
+		s.mistake(at+".name", "there is no builtin provider of this name; there are time, env, json and http")
+		return
+	}
+	for _, other := range []string{"url", "auth", "capabilities_path"} {
+		if s.has(at + "." + other) {
+			s.mistake(at+"."+other, "is for mcp providers")
+		}
+	}
+	if len(s.list(at+".command")) > 0 || s.flag(at+".allow_insecure_http", false) {
+		s.mistake(at, "command and allow_insecure_http are for mcp providers")
+	}
+	config := at + ".config"
+	if s.has(config) {
+		s.table(inBuiltins, config, name, valueAt[map[string]any](s, config))
+	}
+	switch name {
+	case "json":
+		s.jsonProvider(config)
+	case "http":
+		if !httpguts.ValidHeaderFieldValue(s.text(config+".user_agent", "")) {
+			s.mistake(config+".user_agent", "must be the value of an HTTP header")
+		}
+	}
+}
+
+func (s *source) jsonProvider(at string) {
+	if !s.has(at) {
+		s.mistake(at, "is missing: the json provider needs root and root_id")
+		return
+	}
+	if !rootID.MatchString(s.text(at+".root_id", "a")) {
+		s.mistake(at+".root_id", "must have 1 to 64 of a-z, 0-9, _ and -")
+	}
+	root := s.text(at+".root", "")
+	if root == "" {
+		return // told
+	}
+	switch info, err := os.Stat(s.inWorkDir(root)); {
+	case err != nil:
+		s.mistake(at+".root", "the folder cannot be read: a relative path begins in the folder where this command runs, as it began where the open-source server was started. Change to that folder, or make the one that is missing")
+	case !info.IsDir():
+		s.mistake(at+".root", "must name a folder; this is a file")
+	}
+}
+
+func (s *source) external(at, name string) {
+	if _, reserved := builtins[name]; reserved && !strings.Contains(name, ".") {
+		s.mistake(at+".name", "is the name of a builtin provider")
+	}
+	url := s.text(at+".url", "")
+	switch {
+	case url == "" && len(s.list(at+".command")) == 0:
+		s.mistake(at, "an mcp provider needs command or url")
+	case strings.HasPrefix(url, "http://") && !s.flag(at+".allow_insecure_http", false):
+		s.mistake(at+".url", "http:// needs allow_insecure_http")
+	}
+	if !s.has(at + ".capabilities_path") {
+		s.mistake(at+".capabilities_path", "is missing: an mcp provider needs it")
+	}
+	if s.has(at + ".config") {
+		s.mistake(at+".config", "is for builtin providers")
+	}
+}
