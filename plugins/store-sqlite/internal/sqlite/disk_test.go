@@ -413,7 +413,8 @@ func TestFilesThatAreRefused(t *testing.T) {
 		reason fault.Reason
 		says   string
 	}{
-		{"of the future", ours(`PRAGMA user_version=2`), fault.Invalid, "use the plugin that wrote it"},
+		{"of the future", ours(`PRAGMA user_version=3`), fault.Invalid, "use the plugin that wrote it"},
+		{"of the past", ours(`PRAGMA user_version=1`), fault.Invalid, "before the first release"},
 		{"of another program", sqliteFile(`CREATE TABLE t (a)`), fault.Invalid, "another program"},
 		{"of another program, marked", sqliteFile(`PRAGMA application_id=7`), fault.Invalid, "another program"},
 		{"no database", func(path string) error {

@@ -20,8 +20,8 @@ var faults = []struct {
 	{[]error{context.DeadlineExceeded}, fault.Deadline, "the call's deadline passed"},
 	{[]error{context.Canceled}, fault.Unavailable, "the call was cancelled"},
 	// The driver does not say why the shared memory could not grow, and space is what it needs to.
-	{[]error{sqlite3.FULL, sqlite3.IOERR_SHMSIZE, syscall.ENOSPC, syscall.EDQUOT}, fault.Full,
-		"no space is left for the database; free space on its disk or raise its quota"},
+	{[]error{sqlite3.FULL, sqlite3.IOERR_SHMSIZE, syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}, fault.Full,
+		"no space is left for the database; free space on its disk, or raise its quota or the limit on the size of files"},
 	{[]error{sqlite3.CORRUPT, sqlite3.NOTADB, sqlite3.IOERR_CORRUPTFS, sqlite3.IOERR_DATA, sqlite3.IOERR_SHORT_READ}, fault.Corrupt,
 		"the database file is damaged; stop the host, keep a copy of the file for analysis and restore a backup"},
 	{[]error{sqlite3.BUSY, sqlite3.LOCKED}, fault.Unavailable,

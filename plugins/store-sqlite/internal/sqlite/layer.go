@@ -34,11 +34,11 @@ func (l layer) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, v
 
 // driverFile is all that the driver's files do. SQLite finds optional abilities by looking for them, so that one which
 // the layer does not pass on is silently lost: without HasMoved, closing a store whose file was replaced would
-// remove the log of the new file.
+// remove the log of the new file. Memory mapping is left out on purpose: it would read pages past their checksums, and the
+// driver crashes on closing a database that has both.
 type driverFile interface {
 	vfs.FileHasMoved
 	vfs.FileLockState
-	vfs.FileMemoryMapper
 	vfs.FilePersistWAL
 	vfs.FilePowersafeOverwrite
 	vfs.FileSharedMemory
@@ -71,5 +71,7 @@ func tellFull(err error) error {
 	return err
 }
 
-// isFull says whether the disk has no space left, or the user no quota.
-func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+// isFull says whether the disk has no space left, the user no quota, or the file has reached the largest size that is allowed.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}

@@ -34,6 +34,11 @@ func checkLog(path string) error {
 	if err != nil {
 		return refuseFile(path, err)
 	}
+	if sizeOf(target) == 0 && sizeOf(target+"-wal") > 0 {
+		// SQLite would remove the log of a database that is not there, which may hold all of it.
+		return fault.New(fault.Corrupt, "path: %q is empty or was removed, and its log, the -wal file, holds commits; put the database back beside it, "+
+			"or restore a backup; to begin anew, remove the -wal", path)
+	}
 	for {
 		index, err := readIndex(target + "-shm")
 		if err != nil {
@@ -51,6 +56,15 @@ func checkLog(path string) error {
 				"keep a copy of the file, its -wal and its -shm for analysis, and restore a backup; to go on without those commits, remove the -shm", path)
 		}
 	}
+}
+
+// sizeOf is the size in bytes, 0 when there is no such file.
+func sizeOf(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // logIndex is what the index says of the log.

@@ -71,6 +71,26 @@ func TestLogThatLostCommits(t *testing.T) {
 			}
 		})
 	}
+	for name, lose := range map[string]func(path string) error{
+		"database removed": os.Remove,
+		"database emptied": func(path string) error { return os.Truncate(path, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			damaged := testOptions(t.TempDir())
+			copyFiles(t, dir, filepath.Dir(damaged.Path), "dg.db", "dg.db-wal", "dg.db-shm")
+			if err := lose(damaged.Path); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if _, err := Open(t.Context(), damaged); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "holds commits") {
+					t.Errorf("%v, want CORRUPT", err)
+				}
+			}
+			if content(damaged.Path+"-wal") != string(log) {
+				t.Error("the log was not left alone")
+			}
+		})
+	}
 	t.Run("removed", func(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, "dg.db-wal")); err != nil {
 			t.Fatal(err)

@@ -17,8 +17,9 @@ import (
 const (
 	// applicationID marks a file as ours: "DGst" in the file's header.
 	applicationID = 0x44477374
-	// schemaVersion is the layout below. A file with a higher one was written by a later plugin.
-	schemaVersion = 1
+	// schemaVersion is the layout below, with a checksum on every page. A file with a higher one was written by a later
+	// plugin.
+	schemaVersion = 2
 )
 
 // table names one table and its text, which is compared with what the file holds: SQLite keeps it byte for byte.
@@ -102,7 +103,10 @@ func refuseFile(path string, err error) error {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM):
 		return fault.Wrap(fault.Denied, err, "path: %q or its folder cannot be written by the plugin's user; change the permissions or choose another path", path)
 	}
-	return classify(context.Background(), err)
+	if err = classify(context.Background(), err); fault.Is(err, fault.Corrupt) {
+		return fault.Wrap(fault.Corrupt, err, "path: %q", path)
+	}
+	return err
 }
 
 // prepareFile checks that the file is ours and of this version, or makes an empty one ours. Nothing is written to a
@@ -113,12 +117,15 @@ func prepareFile(c *conn, path string, busy time.Duration) error {
 		return err
 	}
 	if empty {
-		if err := c.exec(`PRAGMA page_size=4096`); err != nil {
+		if err := errors.Join(c.exec(`PRAGMA page_size=4096`), c.useChecksums()); err != nil {
 			return refuseFile(path, err)
 		}
 	}
 	if err := useWAL(c, path, busy); err != nil {
 		return err
+	}
+	if on, err := c.number(`PRAGMA checksum_verification`); err != nil || on == 0 {
+		return errors.Join(refuseFile(path, errNoChecksums), err)
 	}
 	if empty {
 		if err := createTables(c, path); err != nil {
@@ -127,6 +134,9 @@ func prepareFile(c *conn, path string, busy time.Duration) error {
 	}
 	return compareTables(c, path)
 }
+
+// errNoChecksums: a header that says so was changed, since every file is made with them.
+var errNoChecksums = fault.New(fault.Corrupt, "the database file is damaged: its first page says that pages carry no checksums; keep a copy of the file for analysis and restore a backup")
 
 // inspect answers whether the file is empty, and refuses one that is not ours.
 func inspect(c *conn, path string) (empty bool, err error) {
@@ -142,7 +152,9 @@ func inspect(c *conn, path string) (empty bool, err error) {
 		return true, nil
 	case id != applicationID:
 		return false, fault.New(fault.Invalid, "path: %q is an SQLite database of another program; choose another path", path)
-	case version != schemaVersion:
+	case version < schemaVersion:
+		return false, fault.New(fault.Invalid, "path: %q has layout version %d, which only builds before the first release wrote; choose another path", path, version)
+	case version > schemaVersion:
 		return false, fault.New(fault.Invalid, "path: %q has layout version %d and this plugin knows up to %d; use the plugin that wrote it or a newer one, or restore a backup made before the upgrade", path, version, schemaVersion)
 	}
 	return false, nil
@@ -185,7 +197,7 @@ func createTables(c *conn, path string) (err error) {
 		script += t.sql + ";\n"
 	}
 	// Marks and tables are one transaction: a crash leaves an empty file or a whole one.
-	script += `PRAGMA application_id=0x44477374; PRAGMA user_version=1; COMMIT`
+	script += `PRAGMA application_id=0x44477374; PRAGMA user_version=2; COMMIT`
 	if err := c.exec(script); err != nil {
 		return refuseFile(path, err)
 	}
