@@ -87,7 +87,12 @@ test: setup check-generated lint ## Run every test, with the race detector
 	go test -race -count=1 -timeout 15m work # -count=1: the cache does not see the plugins that tests build
 
 .PHONY: test-full
-test-full: test fuzz ## Run the long forms as well
+test-full: test faults fuzz ## Run the long forms as well
+
+KILLS ?= 2000
+.PHONY: faults
+faults: ## Kill the store plugin and the host KILLS (2000) times each while clients decide
+	go test -count=1 -timeout 60m -run '^Test(Store|Host)Killed$$' ./host -kills $(KILLS)
 
 FUZZTIME ?= 30s
 .PHONY: fuzz
