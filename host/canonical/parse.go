@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -56,6 +57,9 @@ type parser struct {
 	data  []byte
 	pos   int
 	depth int
+	// members are those of the objects that are being read, the innermost last: an object takes its own when it ends, so
+	// that a slice is made once for each, and of the right length.
+	members []Member
 }
 
 var (
@@ -172,7 +176,7 @@ func (p *parser) array() (Value, error) {
 }
 
 func (p *parser) object() (Value, error) {
-	members := []Member{}
+	first := len(p.members)
 	for {
 		p.space()
 		c, err := p.peek()
@@ -180,11 +184,11 @@ func (p *parser) object() (Value, error) {
 			return Value{}, err
 		}
 		switch {
-		case c == '}' && len(members) > 0:
+		case c == '}' && len(p.members) > first:
 			return Value{}, errTrailingComma
 		case c == '}':
 			p.pos++
-			return NewObject(members), nil
+			return NewObject(nil), nil
 		case c != '"':
 			return Value{}, errors.New("key must be a string")
 		}
@@ -192,12 +196,14 @@ func (p *parser) object() (Value, error) {
 		if err != nil {
 			return Value{}, err
 		}
-		members = append(members, m)
+		p.members = append(p.members, m)
 		more, err := p.separator('}')
 		if err != nil {
 			return Value{}, err
 		}
 		if !more {
+			members := slices.Clone(p.members[first:])
+			p.members = p.members[:first]
 			return NewObject(members), nil
 		}
 	}
