@@ -151,7 +151,7 @@ func (p *pageRun) add(b block) {
 		}
 	case "go file":
 		p.sources[b.file] = b.text
-	case "hcl file", "json file", "text file":
+	case "hcl file", "json file", "text file", "toml file":
 		fmt.Fprintf(&p.script, "mkdir -p %q\ncat >%q <<'END-OF-FILE'\n%sEND-OF-FILE\n", filepath.Dir(b.file), b.file, b.text)
 		if b.lang == "hcl" {
 			p.validate(b)

@@ -10,7 +10,7 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// maxMistakes is how many mistakes are told: who has more has another file than they think.
+// maxMistakes is how many mistakes are told: a file with more is another than its owner thinks.
 const maxMistakes = 50
 
 // source is a file whose options are known one by one.
@@ -25,6 +25,9 @@ type source struct {
 }
 
 func (s *source) mistake(at, format string, args ...any) {
+	if len(s.wrong) >= maxMistakes {
+		return
+	}
 	s.wrong = append(s.wrong, Finding{clip(at), s.line(at), fmt.Sprintf(format, args...)})
 }
 

@@ -374,6 +374,23 @@ func TestOptionsComplete(t *testing.T) {
 	}
 }
 
+// TestDocumented: docs/moving-in.md says of every option what becomes of it.
+func TestDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/moving-in.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, o := range options {
+		documented := strings.Contains(string(page), "`"+name+"`")
+		for at := parent(name); at != "" && !documented; at = parent(at) {
+			documented = strings.Contains(string(page), "`"+at+".*`")
+		}
+		if (o.to != "" || o.lost != nil) && !documented {
+			t.Errorf("docs/moving-in.md does not say what becomes of %s", name)
+		}
+	}
+}
+
 // collect notes the paths of a JSON schema's properties.
 func collect(names map[string]bool, at string, schema map[string]any) {
 	if one, ok := schema["oneOf"].([]any); ok {
