@@ -65,6 +65,9 @@ func (p *Process) PID() int { return p.pid }
 // Exited is closed when the process has ended and its last log lines are in.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
+// Killed is the exit reason of a process that was killed because it did not end when Kill asked it to.
+const Killed = "killed by the host"
+
 // ExitReason says how the process ended; empty while it runs.
 func (p *Process) ExitReason() string {
 	p.mu.Lock()
@@ -141,7 +144,7 @@ func exitReason(state *os.ProcessState, killed bool) string {
 	case !ok || !status.Signaled():
 		return fmt.Sprintf("exit code %d", state.ExitCode())
 	case killed && status.Signal() == syscall.SIGKILL:
-		return "killed by the host"
+		return Killed
 	case status.Signal() == syscall.SIGKILL:
 		return "killed by SIGKILL (out of memory?)"
 	default:

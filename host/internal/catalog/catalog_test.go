@@ -92,14 +92,14 @@ func TestRefusals(t *testing.T) {
 		{"directory writable", command(filepath.Join(writable, "inside"), "store"), []string{"written by other users", "chmod go-w " + writable}},
 		{"program writable", command(loose, "store"), []string{"chmod go-w " + loose}},
 		{"not executable", command(plain, "store"), []string{"chmod +x " + plain}},
-		{"directory", command(writable), []string{"is not a file"}},
+		{"directory", command(writable), []string{"is not a file but a folder"}},
 		{"wrong pin", func(p *config.Plugin, _ *Options) { p.SHA256 = strings.Repeat("0a", 32) }, []string{"correct or remove sha256", strings.Repeat("0a", 32)}},
 		{"pin required", func(_ *config.Plugin, o *Options) { o.RequirePins = true }, []string{"has no pin", "plugin pin"}},
 		{"garbage", command("plugin", "garbage"), []string{"no valid handshake", `"hello world"`}},
 		{"exits at once", command("plugin", "exit"), []string{"exit code 3", "no such licence"}},
 		{"hangs", func(p *config.Plugin, _ *Options) {
 			p.Command, p.StartTimeout = config.Command{"plugin", "hang"}, 200*time.Millisecond
-		}, []string{"not ready in time"}},
+		}, []string{"not ready in time", "give it more with start_timeout, now 200ms"}},
 		{"wrong kind", command("plugin", "runpack"), []string{"runpack-test is a runpack plugin", `plugin "runpack" "main"`}},
 		{"settings refused by the plugin", func(p *config.Plugin, _ *Options) { p.Config.JSON = []byte(`{"password":"wrong"}`) }, []string{"refuses its settings", "config password"}},
 	}
@@ -119,6 +119,20 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSettingsNotTaken has a plugin whose backend does not open: it is named, told apart from one that refuses its settings,
+// and killed.
+func TestSettingsNotTaken(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	log := &testLog{}
+	c, err := Open(ctx, options(log, storePlugin("store", map[string]any{"password": "hang on open"})))
+	if err == nil {
+		_ = c.Close(t.Context())
+		t.Fatal("opened")
+	}
+	wantContains(t, err.Error(), `plugin "store/main": it has not taken its settings in time`)
 }
 
 // TestCheck finds what Open would refuse, and more than one thing at a time, while nothing is started.
@@ -311,6 +325,18 @@ func TestClose(t *testing.T) {
 	}
 	if err := c.Close(t.Context()); err != nil {
 		t.Errorf("closing twice: %v", err)
+	}
+}
+
+// TestCloseHangs has a plugin that drains, and whose backend then does not close: it is killed, and that is told.
+func TestCloseHangs(t *testing.T) {
+	c, _ := open(t, storePlugin("store", map[string]any{"password": "hang on close"}))
+	pid := c.Status()[0].PID
+	if err := c.Close(t.Context()); err == nil || !strings.HasSuffix(err.Error(), `plugin "store/main": it did not end within 1s of being asked to, and was killed`) {
+		t.Errorf("closed with %v", err)
+	}
+	if alive(pid) {
+		t.Errorf("process %d is left", pid)
 	}
 }
 

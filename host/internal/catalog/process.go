@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -28,6 +29,9 @@ func (p *program) launch(ctx context.Context, logger *slog.Logger) (*launch.Proc
 		Name: processName(p.plugin), Path: p.path, Args: p.plugin.Command[1:], SHA256: p.pin,
 		Env: p.env, Dir: p.plugin.Dir, Logger: logger, StartTimeout: p.plugin.StartTimeout,
 	})
+	if errors.Is(err, launch.ErrTimeout) {
+		err = fmt.Errorf("%w; give it more with start_timeout, now %s", err, p.plugin.StartTimeout)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,7 +76,11 @@ func (p *program) configure(ctx context.Context, life pb.PluginClient, m *manife
 	ctx, cancel := context.WithTimeout(ctx, configureDeadline)
 	defer cancel()
 	if _, err := life.Configure(ctx, &pb.ConfigureRequest{ConfigJson: settings}); err != nil {
-		return fmt.Errorf("it refuses its settings: %w", fault.FromStatus(err))
+		err = fault.FromStatus(err)
+		if fault.Is(err, fault.Deadline) {
+			return fmt.Errorf("it has not taken its settings in time, see whether what they name can be reached: %w", err)
+		}
+		return fmt.Errorf("it refuses its settings: %w", err)
 	}
 	return nil
 }

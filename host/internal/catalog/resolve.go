@@ -168,6 +168,8 @@ func executable(path string) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
+	case info.IsDir():
+		return "", fmt.Errorf("%s is not a file but a folder: name the program in it", path)
 	case !info.Mode().IsRegular():
 		return "", fmt.Errorf("%s is not a file", path)
 	case info.Mode().Perm()&0o111 == 0:

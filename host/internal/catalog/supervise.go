@@ -339,7 +339,15 @@ func (s *supervisor) close(ctx context.Context) error {
 	err := session.drain(ctx)
 	session.process.Kill(s.pace.shutdown)
 	s.update(func() { s.session = nil })
-	return err
+	// What it had not written may be lost, and its operator would look for the cause elsewhere.
+	switch killed := session.process.ExitReason() == launch.Killed; {
+	case killed && err != nil:
+		return fmt.Errorf("%w, and was killed", err)
+	case killed:
+		return fmt.Errorf("it did not end within %s of being asked to, and was killed", s.pace.shutdown)
+	default:
+		return err
+	}
 }
 
 // drain waits for the calls in flight.

@@ -66,6 +66,9 @@ func open(_ context.Context, config json.RawMessage) (store.Store, error) {
 	if s.settings.Password == "wrong" {
 		return nil, fault.New(fault.Invalid, "config password: the backend refuses it")
 	}
+	if s.settings.Password == "hang on open" {
+		select {}
+	}
 	sdk.Logger().Warn("opened", "secret_seen", os.Getenv("CATALOG_TEST_SECRET"), "allowed", os.Getenv("CATALOG_TEST_ALLOWED"))
 	return s, s.load()
 }
