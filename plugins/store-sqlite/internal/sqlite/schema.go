@@ -101,10 +101,10 @@ func refuseFile(path string, err error) error {
 	case isFull(err), errors.Is(err, sqlite3.FULL):
 		return classify(context.Background(), err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM):
-		return fault.Wrap(fault.Denied, err, "path: %q or its folder cannot be written by the plugin's user; change the permissions or choose another path", path)
+		return fault.Wrap(fault.Denied, err, "path: %q or its folder cannot be written by the plugin's user; change the permissions, make the file system writable, or choose another path", path)
 	}
 	if err = classify(context.Background(), err); fault.Is(err, fault.Corrupt) {
-		return fault.Wrap(fault.Corrupt, err, "path: %q", path)
+		return fault.Wrap(fault.Corrupt, err, "path: %q is damaged; keep a copy of the file for analysis and restore a backup", path)
 	}
 	return err
 }
