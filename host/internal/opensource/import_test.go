@@ -233,7 +233,7 @@ func TestMeaning(t *testing.T) {
 	want.Namespace = config.Namespace{AllowDefault: true, DefaultTenants: []uint64{1, 7}}
 	want.Trust.MinLane = "asserted"
 	want.Disclosure = config.Disclosure{RawValues: true}
-	want.Validation = config.Validation{Lexicographic: true, DeepEquals: true}
+	want.Validation.Lexicographic, want.Validation.DeepEquals = true, true
 	want.Anchors = []*config.AnchorPolicy{{Provider: "json", Type: "file_path_rooted", RequiredFields: []string{"path", "root_id"}}}
 	want.Schemas = config.Schemas{MaxSchemaBytes: 4096, MaxEntries: 100}
 	want.Runpack.Dirs = []string{"/"}
