@@ -37,7 +37,7 @@ func (d *decoder) problem(at hcl.Range, summary, format string, args ...any) {
 func (d *decoder) block(body hcl.Body, dst reflect.Value) {
 	t := dst.Type()
 	content, diags := body.Content(schemaOf(t))
-	d.diags = d.diags.Extend(diags)
+	d.diags = d.diags.Extend(d.elsewhere(diags, t))
 	if content == nil {
 		return
 	}
@@ -192,6 +192,10 @@ func (d *decoder) attribute(attr *hcl.Attribute, f reflect.StructField, dst refl
 	}
 	d.places[dst.Addr().Interface()] = place{at: rng, hidden: hidden}
 	if err := assign(dst.Addr().Interface(), value, hidden); err != nil {
+		// Not that of an item, which is wrapped.
+		if _, direct := err.(typeError); direct {
+			err = fmt.Errorf("%w%s", err, valueAdvice[dst.Type()])
+		}
 		d.problem(rng, "Wrong value for "+attr.Name, "%s must be a %s; %s.", attr.Name, typeNames[f.Type], err)
 		return
 	}
@@ -260,13 +264,13 @@ func assign(dst any, value cty.Value, convertible bool) error {
 func wrongType(value cty.Value) error {
 	switch t := value.Type(); {
 	case value.IsNull():
-		return fmt.Errorf("this is null")
+		return typeError("this is null")
 	case t.IsPrimitiveType():
-		return fmt.Errorf("this is a %s", t.FriendlyName())
+		return typeError("this is a " + t.FriendlyName())
 	case t.IsObjectType() || t.IsMapType():
-		return fmt.Errorf("this is an object")
+		return typeError("this is an object")
 	default:
-		return fmt.Errorf("this is a list")
+		return typeError("this is a list")
 	}
 }
 

@@ -129,6 +129,9 @@ func asError(diags hcl.Diagnostics, files sources) error {
 // may hold secrets.
 func fromHCL(d *hcl.Diagnostic, files sources) Diagnostic {
 	out := Diagnostic{Severity: SeverityError, Summary: d.Summary, Detail: d.Detail}
+	if more := advice[d.Summary]; more != "" {
+		out.Detail += " " + more
+	}
 	if d.Severity == hcl.DiagWarning {
 		out.Severity = SeverityWarning
 	}
