@@ -122,7 +122,7 @@ func (b *besieged) servesOn(during time.Duration) error {
 	for n := 0; n == 0 || time.Now().Before(end); n++ {
 		trigger := fmt.Sprintf("serves-%d-%d", b.number, time.Now().UnixNano())
 		err := await("a decision of this host", func() bool {
-			r, err := post(b.url.Load().(string), "scenario_next", next("round-1-0", trigger))
+			r, err := post(b.url.Load().(string), "scenario_next", next(b.run("round", 0), trigger))
 			return err == nil && r.Error == nil
 		})
 		if err != nil {

@@ -145,12 +145,13 @@ func (s *siege) round(attack func(*besieged) error) {
 		defineLoop(f)
 	}
 	for i := range 3 {
-		runs = append(runs, fmt.Sprintf("round-%d-%d", s.rounds, i))
+		runs = append(runs, s.run("round", i))
 		f.must("scenario_start", start(runs[i]), nil)
 	}
 	got, stop := newAcknowledged(), make(chan struct{})
 	url := func(client int) string { return s.hosts[client/fewClients].url.Load().(string) }
 	clients := drive(s.t, url, runs, fewClients*len(s.hosts), stop, got)
+	clients.Go(func() { s.startRuns(func() string { return url(0) }, stop) })
 	err := s.attackAll(attack)
 	close(stop)
 	clients.Wait()
@@ -175,6 +176,25 @@ func (s *siege) round(attack func(*besieged) error) {
 		}
 	}
 	s.end()
+}
+
+// run names a run of the round. No other siege has one of the name: the port of a killed host may be given to another's.
+func (s *siege) run(kind string, n int) string { return fmt.Sprintf("%s-%x-%d-%d", kind, s.seed, s.rounds, n) }
+
+// startRuns starts runs that nobody else starts, each with one call. A host that lives sends a commit again when its store has
+// died: were it done twice, the second would find the run of the first, and the client be told that somebody was faster.
+func (s *siege) startRuns(url func() string, stop <-chan struct{}) {
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return
+		case <-time.After(thinking):
+		}
+		run := s.run("started", n)
+		if r, err := post(url(), "scenario_start", start(run)); err == nil && r.Error != nil && !r.Error.Data.Retryable {
+			s.t.Errorf("the start of %s: %+v", run, r.Error)
+		}
+	}
 }
 
 // attackAll attacks every host at the same time, and then waits until each has served once more.
