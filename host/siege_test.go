@@ -179,7 +179,9 @@ func (s *siege) round(attack func(*besieged) error) {
 }
 
 // run names a run of the round. No other siege has one of the name: the port of a killed host may be given to another's.
-func (s *siege) run(kind string, n int) string { return fmt.Sprintf("%s-%x-%d-%d", kind, s.seed, s.rounds, n) }
+func (s *siege) run(kind string, n int) string {
+	return fmt.Sprintf("%s-%x-%d-%d", kind, s.seed, s.rounds, n)
+}
 
 // startRuns starts runs that nobody else starts, each with one call. A host that lives sends a commit again when its store has
 // died: were it done twice, the second would find the run of the first, and the client be told that somebody was faster.
