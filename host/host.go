@@ -156,6 +156,9 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 	if err != nil {
 		return nil, fmt.Errorf("the name of this machine is not known: %w", err)
 	}
+	if strictRules(cfg.Settings).Permissive {
+		cfg.Logger.Warn("validation.strict is false: scenarios may have conditions that can never be true, or are true by mistake")
+	}
 	settings := gateSettings(cfg.Settings)
 	definitions := registry.New(backend)
 	return mcp.New(mcp.Config{
@@ -168,7 +171,7 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		Ready:       plugins.Ready,
 		Namespace:   namespaceRule(cfg.Settings),
 		Schemas:     schemaLimits(cfg.Settings),
-		Comparators: comparatorRule(cfg.Settings),
+		Strict:      strictRules(cfg.Settings),
 		Disclosed:   disclosure(cfg.Settings),
 		RunpackDirs: cfg.Settings.Runpack.Dirs,
 		MaxArtifact: cfg.Settings.Runpack.MaxArtifactBytes,

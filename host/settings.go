@@ -9,6 +9,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/mcp"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/strict"
 )
 
 // minClose is the time that plugins have to end, whatever the drain timeout: they close their backends in it.
@@ -65,8 +66,9 @@ func namespaceRule(c *config.Config) mcp.NamespaceRule {
 	return rule
 }
 
-func comparatorRule(c *config.Config) mcp.ComparatorRule {
-	return mcp.ComparatorRule{Lexicographic: c.Validation.Lexicographic, Deep: c.Validation.DeepEquals}
+func strictRules(c *config.Config) strict.Rules {
+	v := &c.Validation
+	return strict.Rules{Permissive: !v.Strict && v.AllowPermissive, Lexicographic: v.Lexicographic, Deep: v.DeepEquals}
 }
 
 func schemaLimits(c *config.Config) mcp.SchemaLimits {

@@ -125,9 +125,12 @@ func TestRecordedCalls(t *testing.T) {
 
 const anySchema = `{"record":{"tenant_id":1,"namespace_id":1,"schema_id":"any","version":"v1","schema":{},"description":null,"created_at":{"kind":"logical","value":1}}}`
 
+// permissive is the configuration of recordings that were made without strict validation.
+var permissive = strings.Replace(hcl, "validation {", "validation {\n  strict = false\n  allow_permissive = true", 1)
+
 // TestRecordedComparisons prechecks every recorded comparison over HTTP, refusals by capability included.
 func TestRecordedComparisons(t *testing.T) {
-	f := open(t, t.TempDir())
+	f := openWith(t, t.TempDir(), permissive)
 	f.must("schemas_register", json.RawMessage(anySchema), nil)
 	readLines(t, filepath.Join("gate", "testdata", "comparators.jsonl"), func(n int, raw []byte) {
 		var row struct {
@@ -165,6 +168,68 @@ func TestRecordedComparisons(t *testing.T) {
 			t.Errorf("line %d: %s: got %s, want %s", n, raw, got.Result, row.Outcome)
 		}
 	})
+}
+
+// freeTail is where the words of a schema validator begin, which are free.
+var freeTail = regexp.MustCompile(`^(condition after expected value invalid|payload does not match schema|invalid schema): `)
+
+// TestRecordedShapes prechecks every recorded pair of a comparator and a schema over HTTP. A line that registers says whether
+// the schema can be one of a data shape; those after it are prechecked against that shape.
+func TestRecordedShapes(t *testing.T) {
+	f := openWith(t, t.TempDir(), hcl)
+	version := 0
+	readLines(t, filepath.Join("internal", "strict", "testdata", "strict.jsonl"), func(n int, raw []byte) {
+		var row struct {
+			line
+			Register   json.RawMessage
+			Comparator string
+			Expected   json.RawMessage
+			Payload    json.RawMessage
+			Outcome    string
+		}
+		if err := json.Unmarshal(raw, &row); err != nil {
+			t.Fatalf("line %d: %v", n, err)
+		}
+		var got reply
+		if row.Register != nil {
+			version++
+			got = f.call("schemas_register", json.RawMessage(fmt.Sprintf(`{"record":{"tenant_id":1,"namespace_id":1,"schema_id":"s","version":"%d","created_at":{"kind":"logical","value":1},
+			"schema":{"type":"object","properties":{"after":%s}}}}`, version, row.Register)))
+		} else {
+			expected := ""
+			if row.Expected != nil {
+				expected = `,"expected":` + string(row.Expected)
+			}
+			got = f.call("precheck", json.RawMessage(fmt.Sprintf(`{"tenant_id":1,"namespace_id":1,"data_shape":{"schema_id":"s","version":"%d"},"payload":{"after":%s},
+			"spec":{"scenario_id":"s","namespace_id":1,"spec_version":"1","stages":[{"stage_id":"a","entry_packets":[],"gates":[{"gate_id":"g","requirement":{"Condition":"after"}}],
+			"advance_to":{"kind":"terminal"},"on_timeout":"fail"}],"conditions":[{"condition_id":"after","query":{"provider_id":"json","check_id":"path","params":{"file":"x"}},
+			"comparator":%q,"policy_tags":[]%s}],"policies":[],"schemas":[]}}`, version, row.Payload, row.Comparator, expected)))
+		}
+		if row.Error == nil {
+			var answer struct {
+				GateEvaluations []struct{ Status string } `json:"gate_evaluations"`
+			}
+			if got.Error != nil {
+				t.Errorf("line %d: %s: refused: %+v", n, raw, got.Error)
+			} else if err := json.Unmarshal(got.Result, &answer); err != nil || row.Outcome != "" && answer.GateEvaluations[0].Status != row.Outcome {
+				t.Errorf("line %d: %s: got %s", n, raw, got.Result)
+			}
+			return
+		}
+		want, message := row.Error.Message, ""
+		if got.Error != nil {
+			message = got.Error.Message
+		}
+		if free := freeTail.FindString(want); free != "" {
+			want, message = free, message[:min(len(message), len(free))]
+		}
+		if got.Error == nil || got.Error.Code != row.Error.Code || got.Error.Data.Kind != row.Error.Kind || message != want {
+			t.Errorf("line %d: %s: got %+v", n, raw, got.Error)
+		}
+	})
+	if version == 0 {
+		t.Error("no schema was registered")
+	}
 }
 
 // TestRecordedEvidence asks every recorded question over HTTP.

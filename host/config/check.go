@@ -38,7 +38,7 @@ func (c *checker) quote(field *string) string {
 
 func (c *checker) config(cfg *Config) {
 	c.bounds("", reflect.ValueOf(cfg).Elem())
-	for _, rule := range []func(*Config){c.listen, c.plugins, c.pluginFields, c.namespace, c.anchors, c.jsonEvidence, c.runpackDirs} {
+	for _, rule := range []func(*Config){c.listen, c.plugins, c.pluginFields, c.namespace, c.validation, c.anchors, c.jsonEvidence, c.runpackDirs} {
 		rule(cfg)
 	}
 }
@@ -220,6 +220,13 @@ func (c *checker) namespace(cfg *Config) {
 	}
 	if slices.Contains(n.DefaultTenants, 0) {
 		c.problem(&n.DefaultTenants, "Wrong tenant", "Tenant ids in namespace.default_tenants begin at 1.")
+	}
+}
+
+// validation wants it said twice that gates may be defined that never open, or open by mistake.
+func (c *checker) validation(cfg *Config) {
+	if v := &cfg.Validation; !v.Strict && !v.AllowPermissive {
+		c.problem(&v.Strict, "Strict validation turned off", "validation.strict = false needs validation.allow_permissive = true beside it.")
 	}
 }
 

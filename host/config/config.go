@@ -22,7 +22,7 @@ type Config struct {
 	Trust      Trust           `block:"trust" help:"How far evidence is trusted."`
 	Disclosure Disclosure      `block:"disclosure" help:"Which evidence values evidence_query returns."`
 	Namespace  Namespace       `block:"namespace" help:"Who may use the default namespace."`
-	Validation Validation      `block:"validation" help:"Comparators that a scenario may use."`
+	Validation Validation      `block:"validation" help:"Comparators that a scenario may use. A string, list or object takes lex_* and deep_* only where its schema lists them, too."`
 	Anchors    []*AnchorPolicy `block:"anchors" help:"Anchor that evidence of a provider must carry."`
 	Runpack    Runpack         `block:"runpack" help:"Export and verification of runpacks."`
 	Schemas    Schemas         `block:"schemas" help:"The registry of data shapes."`
@@ -82,10 +82,13 @@ type Namespace struct {
 	DefaultTenants []uint64 `hcl:"default_tenants" max:"1024" help:"Tenant ids, each at least 1, that may use namespace 1."`
 }
 
-// Validation opens comparators that are refused in scenarios by default (mcp contract §9.7).
+// Validation is which comparators scenarios may use (mcp contract §9.7).
 type Validation struct {
-	Lexicographic bool `hcl:"lexicographic" default:"false" help:"Allow the lex_* comparators."`
-	DeepEquals    bool `hcl:"deep_equals" default:"false" help:"Allow the deep_* comparators."`
+	Strict          bool   `hcl:"strict" default:"true" help:"Refuse scenarios, and data shapes of precheck, whose comparators do not fit the type of what they compare. When false, all comparators are open."`
+	AllowPermissive bool   `hcl:"allow_permissive" default:"false" help:"Confirm that strict may be false; alone it changes nothing."`
+	Profile         string `hcl:"profile" default:"strict_core_v1" oneof:"strict_core_v1" help:"Rules of the strict checks."`
+	Lexicographic   bool   `hcl:"lexicographic" default:"false" help:"Allow the lex_* comparators."`
+	DeepEquals      bool   `hcl:"deep_equals" default:"false" help:"Allow the deep_* comparators."`
 }
 
 // AnchorPolicy is the anchor that evidence of one provider must carry (mcp contract §4.4).

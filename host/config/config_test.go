@@ -135,6 +135,7 @@ func TestDefaults(t *testing.T) {
 		Plugins:    []*Plugin{{Kind: "store", Name: "x", Command: Command{"y"}, StartTimeout: 10 * time.Second, HealthInterval: 5 * time.Second, Dir: "."}},
 		Trust:      Trust{MinLane: "verified"},
 		Disclosure: Disclosure{RequireProviderOptIn: true},
+		Validation: Validation{Strict: true, Profile: "strict_core_v1"},
 		Runpack:    Runpack{MaxArtifactBytes: 4 << 30},
 		Schemas:    Schemas{MaxSchemaBytes: 1 << 20},
 	}

@@ -197,14 +197,50 @@ func (r *Registry) ValidateCondition(c gate.ConditionSpec) error {
 	return nil
 }
 
-func (r *Registry) validateQuery(q gate.EvidenceQuery) (*compiledCheck, *CapabilityError) {
-	p, ok := r.providers[q.ProviderID]
-	if !ok {
-		return nil, capability(ProviderMissing, "%s", q.ProviderID)
+// ResultSchema returns the schema of what a check answers, null when there is no such check.
+func (r *Registry) ResultSchema(q *gate.EvidenceQuery) canonical.Value {
+	if p, ok := r.providers[q.ProviderID]; ok {
+		if check, ok := p.checks[q.CheckID]; ok {
+			return check.Check.ResultSchema
+		}
 	}
-	check, ok := p.checks[q.CheckID]
+	return canonical.Value{}
+}
+
+// Describe returns the contract of a provider. The error is a *CapabilityError.
+func (r *Registry) Describe(id gate.ProviderID) (*Contract, error) {
+	p, ok := r.providers[id]
 	if !ok {
-		return nil, capability(CheckMissing, "%s.%s", q.ProviderID, q.CheckID)
+		return nil, capability(ProviderMissing, "%s", id)
+	}
+	return p.contract, nil
+}
+
+// DescribeCheck returns a check of a provider. The error is a *CapabilityError.
+func (r *Registry) DescribeCheck(id gate.ProviderID, checkID string) (*Check, error) {
+	check, err := r.check(id, checkID)
+	if err != nil {
+		return nil, err
+	}
+	return check.Check, nil
+}
+
+func (r *Registry) check(id gate.ProviderID, checkID string) (*compiledCheck, *CapabilityError) {
+	p, ok := r.providers[id]
+	if !ok {
+		return nil, capability(ProviderMissing, "%s", id)
+	}
+	check, ok := p.checks[checkID]
+	if !ok {
+		return nil, capability(CheckMissing, "%s.%s", id, checkID)
+	}
+	return check, nil
+}
+
+func (r *Registry) validateQuery(q gate.EvidenceQuery) (*compiledCheck, *CapabilityError) {
+	check, missing := r.check(q.ProviderID, q.CheckID)
+	if missing != nil {
+		return nil, missing
 	}
 	switch {
 	case q.Params != nil:

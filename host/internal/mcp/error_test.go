@@ -191,7 +191,7 @@ func TestPanicsAreContained(t *testing.T) {
 func TestLongTextsAreCut(t *testing.T) {
 	r := newRig(t)
 	r.startRun("s", "r")
-	r.must("schemas_register", `{"record":{"tenant_id":1,"namespace_id":1,"schema_id":"a","version":"1","schema":true,"created_at":{"kind":"logical","value":1}}}`)
+	r.must("schemas_register", `{"record":{"tenant_id":1,"namespace_id":1,"schema_id":"a","version":"1","schema":{"type":"boolean"},"created_at":{"kind":"logical","value":1}}}`)
 	before := len(r.log.String())
 	a := r.call("precheck", `{"tenant_id":1,"namespace_id":1,"scenario_id":"s","data_shape":{"schema_id":"a","version":"1"},"payload":true,"stage_id":"`+strings.Repeat("é", testMaxBody/4)+`"}`)
 	if a.Error == nil || !strings.HasPrefix(a.Error.Message, "unknown stage identifier: éé") || !strings.HasSuffix(a.Error.Message, "é…") || len(a.Error.Message) > maxMessage+len("…") {

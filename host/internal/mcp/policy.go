@@ -3,6 +3,7 @@ package mcp
 import (
 	"slices"
 
+	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 )
 
@@ -31,38 +32,21 @@ func (s *Server) allowNamespace(tenant *gate.TenantID, namespace gate.NamespaceI
 	return refuse(Unauthorized, "unauthorized")
 }
 
-// ComparatorRule says which comparators scenarios may use beside those that are always there (mcp contract §4.7).
-type ComparatorRule struct {
-	// Lexicographic opens lex_*, Deep opens deep_*.
-	Lexicographic, Deep bool
-}
-
-// check refuses a condition whose comparator is not open.
-func (r ComparatorRule) check(c *gate.ConditionSpec) error {
-	open := true
-	switch c.Comparator {
-	case gate.LexGreaterThan, gate.LexGreaterOrEqual, gate.LexLessThan, gate.LexLessOrEqual:
-		open = r.Lexicographic
-	case gate.DeepEquals, gate.DeepNotEquals:
-		open = r.Deep
-	}
-	if !open {
-		return refuse(InvalidParams, "condition %s comparator %s is disabled by config", c.ConditionID, c.Comparator)
-	}
-	return nil
-}
-
-// allowConditions refuses a spec with a condition that cannot be asked, or whose comparator is not open.
+// allowConditions refuses a spec with a condition that cannot be asked.
 func (s *Server) allowConditions(spec *gate.ScenarioSpec) error {
 	for i := range spec.Conditions {
 		if err := s.Evidence.ValidateCondition(spec.Conditions[i]); err != nil {
 			return err
 		}
 	}
-	for i := range spec.Conditions {
-		if err := s.Comparators.check(&spec.Conditions[i]); err != nil {
-			return err
-		}
+	return nil
+}
+
+// allowComparators refuses a spec whose comparators do not fit what their checks answer.
+func (s *Server) allowComparators(spec *gate.ScenarioSpec) error {
+	err := s.Strict.Results(spec.Conditions, func(c *gate.ConditionSpec) canonical.Value { return s.Evidence.ResultSchema(&c.Query) })
+	if err != nil {
+		return refuse(InvalidParams, "%v", err)
 	}
 	return nil
 }

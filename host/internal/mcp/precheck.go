@@ -25,7 +25,8 @@ func (s *Server) precheck(ctx context.Context, _ caller, a precheckArguments) (g
 	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
 		return gate.PrecheckResult{}, err
 	}
-	if err := s.matchesShape(ctx, &a); err != nil {
+	shape, err := s.matchesShape(ctx, &a)
+	if err != nil {
 		return gate.PrecheckResult{}, err
 	}
 	scenario, err := s.precheckScenario(ctx, &a)
@@ -35,6 +36,9 @@ func (s *Server) precheck(ctx context.Context, _ caller, a precheckArguments) (g
 	if owner := scenario.Spec().DefaultTenantID; owner != nil && *owner != a.TenantID {
 		return gate.PrecheckResult{}, refuse(Unauthorized, "unauthorized")
 	}
+	if err := s.Strict.Shape(scenario.Spec().Conditions, shape); err != nil {
+		return gate.PrecheckResult{}, refuse(InvalidParams, "%v", err)
+	}
 	evidence, err := assertedEvidence(scenario.Spec(), a.Payload)
 	if err != nil {
 		return gate.PrecheckResult{}, err
@@ -42,19 +46,20 @@ func (s *Server) precheck(ctx context.Context, _ caller, a precheckArguments) (g
 	return scenario.Precheck(gate.PrecheckRequest{StageID: a.StageID, Evidence: evidence}, s.Settings)
 }
 
-func (s *Server) matchesShape(ctx context.Context, a *precheckArguments) error {
+// matchesShape returns the schema that the payload must match, and does.
+func (s *Server) matchesShape(ctx context.Context, a *precheckArguments) (canonical.Value, error) {
 	shape, err := s.Registry.Schema(ctx, a.TenantID, a.NamespaceID, a.DataShape)
 	if err != nil {
-		return err
+		return canonical.Value{}, err
 	}
 	compiled, err := schema.Compile(shape.Schema)
 	if err != nil {
-		return refuse(InvalidParams, "invalid schema: %v", err)
+		return canonical.Value{}, refuse(InvalidParams, "invalid schema: %v", err)
 	}
 	if problems := compiled.Validate(a.Payload); len(problems) > 0 {
-		return refuse(InvalidParams, "payload does not match schema: %s", strings.Join(problems, "; "))
+		return canonical.Value{}, refuse(InvalidParams, "payload does not match schema: %s", strings.Join(problems, "; "))
 	}
-	return nil
+	return shape.Schema, nil
 }
 
 func (s *Server) precheckScenario(ctx context.Context, a *precheckArguments) (*gate.Scenario, error) {

@@ -28,6 +28,9 @@ func (s *Server) scenarioDefine(ctx context.Context, _ caller, a defineArguments
 	if err := s.allowConditions(&a.Spec); err != nil {
 		return defineResult{}, err
 	}
+	if err := s.allowComparators(&a.Spec); err != nil {
+		return defineResult{}, err
+	}
 	scenario, err := gate.Compile(a.Spec)
 	if err != nil {
 		return defineResult{}, err

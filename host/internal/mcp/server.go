@@ -21,6 +21,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/strict"
 	sdkrunpack "github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 )
 
@@ -35,8 +36,8 @@ type Config struct {
 	Ready     func() bool
 	Namespace NamespaceRule
 	Schemas   SchemaLimits
-	// Comparators opens those that are refused in scenarios unless an operator wants them.
-	Comparators ComparatorRule
+	// Strict says which comparators scenarios may use; its zero value is the strictest.
+	Strict strict.Rules
 	// Disclosed says of a provider whether evidence_query returns its values.
 	Disclosed func(gate.ProviderID) bool
 	// RunpackDirs are the folders that runpack_export may write to and runpack_verify may read; none by default, because

@@ -270,7 +270,8 @@ func TestPages(t *testing.T) {
 // TestPrecheckOrder is the table of refusals of mcp contract §4.19: each row breaks its rule and every one after it.
 func TestPrecheckOrder(t *testing.T) {
 	r := newRig(t)
-	r.must("schemas_register", `{"record":{"tenant_id":1,"namespace_id":1,"schema_id":"o","version":"v","schema":{"type":["object","boolean"]},"created_at":{"kind":"logical","value":1}}}`)
+	r.must("schemas_register", `{"record":{"tenant_id":1,"namespace_id":1,"schema_id":"o","version":"v","schema":{"type":["object","boolean"],"additionalProperties":{"type":"boolean"}},"created_at":{"kind":"logical","value":1}}}`)
+	r.must("schemas_register", `{"record":{"tenant_id":1,"namespace_id":1,"schema_id":"p","version":"v","schema":{"type":["object","boolean"],"properties":{"past":{"type":"boolean"}}},"created_at":{"kind":"logical","value":1}}}`)
 	r.must("scenario_define", `{"spec":`+specText("s", "1")+`}`)
 	head := func(shape, payload string) string {
 		return `{"tenant_id":1,"namespace_id":1,"data_shape":{"schema_id":"` + shape + `","version":"v"},"payload":` + payload
@@ -285,7 +286,8 @@ func TestPrecheckOrder(t *testing.T) {
 		{head("o", `{}`) + `,"scenario_id":"no"}`, "scenario not defined", NotFound},
 		{head("o", `{}`) + `,"scenario_id":"x","spec":` + specText("s", "2") + `}`, "scenario_id does not match spec", InvalidParams},
 		{head("o", `{}`) + `,"spec":` + strings.Replace(specText("s", "2"), `"namespace_id":1`, `"namespace_id":2`, 1) + `}`, "namespace_id does not match spec", InvalidParams},
-		{head("o", `true`) + `,"stage_id":"no","spec":` + strings.Replace(two, `"default_tenant_id":1`, `"default_tenant_id":2`, 1) + `}`, "unauthorized", Unauthorized},
+		{head("p", `true`) + `,"stage_id":"no","spec":` + strings.Replace(two, `"default_tenant_id":1`, `"default_tenant_id":2`, 1) + `}`, "unauthorized", Unauthorized},
+		{head("p", `true`) + `,"stage_id":"no","spec":` + two + `}`, "condition past2 missing from data shape schema", InvalidParams},
 		{head("o", `true`) + `,"stage_id":"no","spec":` + two + `}`, "payload must be an object keyed by condition ids", InvalidParams},
 		{head("o", `true`) + `,"stage_id":"no","scenario_id":"s"}`, "unknown stage identifier: no", ControlPlane},
 	} {

@@ -90,15 +90,27 @@ func newCompiler(document canonical.Value) (*jsonschema.Compiler, error) {
 	return compiler, compiler.AddResource(location, plain(document))
 }
 
+// Budget is what several validations may take together, of one schema or of many. It is for one goroutine.
+type Budget struct{ steps int }
+
+// NewBudget returns what one validation may take.
+func NewBudget() *Budget { return &Budget{maxSteps} }
+
 // Validate returns what is wrong with a value, nothing when it is valid. Each text names the place unless it is the value
 // itself that is wrong.
 func (s *Schema) Validate(v canonical.Value) []string {
+	return s.ValidateWithin(&Budget{s.steps}, v)
+}
+
+// ValidateWithin is Validate on a budget of steps.
+func (s *Schema) ValidateWithin(budget *Budget, v canonical.Value) []string {
 	document := plain(v)
 	if s.meter != nil {
 		s.turn.Lock()
 		defer s.turn.Unlock()
-		s.meter.left = s.steps
+		s.meter.left = budget.steps
 		err := evaluate(s.inverse, document)
+		budget.steps = s.meter.left
 		if err != nil && !errors.Is(err, errNoEnd) {
 			return nil // not "not valid"
 		}

@@ -1,0 +1,2 @@
+plugin "store" "main" { command = "store-sqlite" }
+validation { profile = "strict_core_v2" }
