@@ -95,11 +95,17 @@ func TestEndOfControlEndsTheProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// That of the test may be too long for a socket.
+	sockets, err := newSocketDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sockets.remove()
 	cmd := exec.Command(program)
 	cmd.ExtraFiles = []*os.File{control}
 	cmd.Env = []string{
 		handshake.CookieKey + "=" + handshake.CookieValue, handshake.ControlEnv + "=3",
-		handshake.SocketDirEnv + "=" + t.TempDir(),
+		handshake.SocketDirEnv + "=" + sockets.path,
 		handshake.ClientCertEnv + "=" + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: forged(t)[0].Certificate[0]})),
 	}
 	stdout, err := cmd.StdoutPipe()
