@@ -95,17 +95,17 @@ func TestEndOfControlEndsTheProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// That of the test may be too long for a socket.
-	sockets, err := newSocketDir()
+	// The path of the test's own folder may be too long for a socket.
+	sockets, err := os.MkdirTemp("/tmp", "launch-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer sockets.remove()
+	defer os.RemoveAll(sockets)
 	cmd := exec.Command(program)
 	cmd.ExtraFiles = []*os.File{control}
 	cmd.Env = []string{
 		handshake.CookieKey + "=" + handshake.CookieValue, handshake.ControlEnv + "=3",
-		handshake.SocketDirEnv + "=" + sockets.path,
+		handshake.SocketDirEnv + "=" + sockets,
 		handshake.ClientCertEnv + "=" + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: forged(t)[0].Certificate[0]})),
 	}
 	stdout, err := cmd.StdoutPipe()
