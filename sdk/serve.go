@@ -78,6 +78,8 @@ func (a *adapter) server(options []grpc.ServerOption) *grpc.Server {
 	server := grpc.NewServer(append(options,
 		grpc.MaxRecvMsgSize(handshake.MaxMessage),
 		grpc.MaxSendMsgSize(handshake.MaxMessage),
+		grpc.StaticStreamWindowSize(handshake.StreamWindow),
+		grpc.StaticConnWindowSize(handshake.ConnWindow),
 		grpc.ChainUnaryInterceptor(a.life.door.unary),
 		grpc.ChainStreamInterceptor(a.life.door.stream),
 	)...)

@@ -43,4 +43,9 @@ const (
 	Protocol = "decisiongate.plugin.v1alpha1"
 	// MaxMessage is the size in bytes of the largest message, set on both sides of every connection.
 	MaxMessage = 64 << 20
+	// StreamWindow and ConnWindow are how many bytes one side of a connection holds that its reader has not asked for yet.
+	// gRPC's own windows grow to 16 MiB for each stream: a reader of six files, or one that is slower than its sender, would
+	// hold most of a small machine's memory. A page of a scan fits.
+	StreamWindow = 1 << 20
+	ConnWindow   = 4 << 20
 )

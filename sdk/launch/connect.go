@@ -152,6 +152,8 @@ func (p *Process) connect(offer offer, keys *clientKeys) error {
 			return (&net.Dialer{}).DialContext(ctx, offer.network, offer.address)
 		}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(handshake.MaxMessage), grpc.MaxCallSendMsgSize(handshake.MaxMessage)),
+		grpc.WithStaticStreamWindowSize(handshake.StreamWindow),
+		grpc.WithStaticConnWindowSize(handshake.ConnWindow),
 		// The socket may be swept from /tmp after days: never let go of a connection that works.
 		grpc.WithIdleTimeout(0),
 		grpc.WithConnectParams(grpc.ConnectParams{

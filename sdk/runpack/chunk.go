@@ -2,6 +2,10 @@ package runpack
 
 import "io"
 
+// sentChunk is the size in bytes of the chunks that are sent: less than MaxChunk, so that a message fits the buffers of
+// 32 KiB that gRPC keeps at hand. For larger ones it takes a megabyte each, at both ends and for every file that is read.
+const sentChunk = 32<<10 - 64
+
 // chunkReader reads the chunks of a stream; it holds one at a time.
 type chunkReader struct {
 	next  func() ([]byte, error)

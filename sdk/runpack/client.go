@@ -71,7 +71,7 @@ func sendFile(stream grpc.ClientStreamingClient[pb.WriteRequest, pb.WriteRespons
 	}
 	sum := sha256.New()
 	// Send has encoded the chunk when it returns, so one buffer serves the whole file.
-	buffer := make([]byte, MaxChunk)
+	buffer := make([]byte, sentChunk)
 	for {
 		n, readErr := fill(content, buffer)
 		if n > 0 {

@@ -127,7 +127,7 @@ func (s *server) Open(req *pb.OpenRequest, stream grpc.ServerStreamingServer[pb.
 
 func sendContent(stream grpc.ServerStreamingServer[pb.OpenResponse], content io.Reader) error {
 	// Send has encoded the chunk when it returns, so one buffer serves the whole file.
-	buffer := make([]byte, MaxChunk)
+	buffer := make([]byte, sentChunk)
 	for {
 		n, err := fill(content, buffer)
 		if n > 0 {
