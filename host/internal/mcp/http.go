@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"mime"
@@ -103,9 +104,34 @@ func jsonContent(contentType string) bool {
 	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
-// rpc answers a call. Of the reasons to refuse one, a body that is too large is told first, then the correlation id, then
-// that the host is overloaded (mcp contract §2.3).
+// rpc answers a call.
 func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
+	a, refused := s.admit(w, r)
+	if refused != nil {
+		body, status := appendError(nil, nil, refused.Error)
+		s.write(w, answer{body, cmp.Or(refused.status, status)})
+		return
+	}
+	defer a.leave()
+	s.write(w, s.serve(r.Context(), a.who, a.body))
+}
+
+// admitted is a request that was read and has a slot, until it leaves.
+type admitted struct {
+	who   caller
+	body  []byte
+	leave func()
+}
+
+// refusal is why a request was not admitted. status is that of HTTP where it is not the error's own.
+type refusal struct {
+	*Error
+	status int
+}
+
+// admit reads a request. Of the reasons to refuse one, a body that is too large is told first, then the correlation id, then
+// that the host is overloaded (mcp contract §2.3).
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*admitted, *refusal) {
 	who := caller{transport: "http", serverID: s.correlation.next()}
 	w.Header().Set(serverCorrelationHeader, who.serverID)
 	refused := "" // why the client's correlation id is
@@ -115,55 +141,59 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if !jsonContent(r.Header.Get("Content-Type")) {
-		body, _ := appendError(nil, nil, errInvalidRequest)
-		writeJSON(w, http.StatusUnsupportedMediaType, body)
-		return
+		return nil, &refusal{errInvalidRequest, http.StatusUnsupportedMediaType}
 	}
 	// A body that says so itself is not waited for.
 	if r.ContentLength > s.MaxBody {
-		s.write(w, failed(nil, errBodyTooLarge))
-		return
+		return nil, &refusal{Error: errBodyTooLarge}
 	}
 	// The slot is taken before the body is read, so that stalled bodies are counted too; the read deadline frees it.
 	select {
 	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
 	default:
 		if refused != "" {
-			s.refuseCorrelationID(w, r, who, refused)
-			return
+			return nil, s.refuseCorrelationID(r, who, refused)
 		}
-		s.write(w, failed(nil, refuse(Overloaded, "server overloaded")))
-		return
+		return nil, &refusal{Error: errOverloaded}
+	}
+	a := &admitted{who: who}
+	a.leave = func() {
+		s.busy.Add(-int64(len(a.body)))
+		<-s.slots
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		s.write(w, failed(nil, errBodyTooLarge))
+		a.leave()
+		return nil, &refusal{Error: errBodyTooLarge}
 	case err != nil:
-		s.write(w, failed(nil, errInvalidRequest))
+		a.leave()
+		return nil, &refusal{Error: errInvalidRequest}
 	case refused != "":
-		s.refuseCorrelationID(w, r, who, refused)
-	default:
-		defer s.busy.Add(-int64(len(body)))
-		if s.busy.Add(int64(len(body))) > max(maxBusy, s.MaxBody) {
-			s.write(w, failed(nil, refuse(Overloaded, "server overloaded")))
-			return
-		}
-		s.write(w, s.serve(r.Context(), who, body))
+		a.leave()
+		return nil, s.refuseCorrelationID(r, who, refused)
 	}
+	a.body = body
+	if s.busy.Add(int64(len(body))) > max(maxBusy, s.MaxBody) {
+		a.leave()
+		return nil, &refusal{Error: errOverloaded}
+	}
+	return a, nil
 }
 
-var errBodyTooLarge = refuse(TooLarge, "request body too large")
+var (
+	errBodyTooLarge = refuse(TooLarge, "request body too large")
+	errOverloaded   = refuse(Overloaded, "server overloaded")
+)
 
 // maxBusy is how many bytes of bodies are served at a time, or one body when that is larger. A body of nothing but brackets
 // takes forty times its size when it is read: as many as there are slots would take the memory of the machine.
 const maxBusy = 32 << 20
 
-func (s *Server) refuseCorrelationID(w http.ResponseWriter, r *http.Request, who caller, label string) {
+func (s *Server) refuseCorrelationID(r *http.Request, who caller, label string) *refusal {
 	s.Logger.WarnContext(r.Context(), "correlation id refused", "server_correlation_id", who.serverID, "label", label)
-	s.write(w, failed(nil, refuse(InvalidCorrelationID, "invalid correlation id")))
+	return &refusal{Error: refuse(InvalidCorrelationID, "invalid correlation id")}
 }
 
 func (s *Server) write(w http.ResponseWriter, a answer) {

@@ -1,0 +1,279 @@
+package modelcontext
+
+import (
+	"encoding/base64"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The headers of the protocol.
+const (
+	revisionHeader = "Mcp-Protocol-Version"
+	methodHeader   = "Mcp-Method"
+	nameHeader     = "Mcp-Name"
+	sessionHeader  = "Mcp-Session-Id"
+)
+
+// Post answers one message, which was the body of r: a request with JSON or a stream of events, anything else with 202. A
+// client that leaves cancels its request.
+func (s *Server) Post(w http.ResponseWriter, r *http.Request, body []byte) {
+	accepts := acceptable(r.Header.Values("Accept"))
+	if accepts == (accepted{}) {
+		s.Refuse(w, http.StatusNotAcceptable, refuse(InvalidRequest, "Accept must allow application/json or text/event-stream"))
+		return
+	}
+	m, malformed := parse(body)
+	if malformed != nil {
+		s.reject(w, http.StatusBadRequest, &m, malformed)
+		return
+	}
+	session, status, refused := s.identify(&m, r.Header)
+	if refused != nil {
+		s.reject(w, status, &m, refused)
+		return
+	}
+	if !m.request {
+		if !s.notified(session.name, &m) {
+			s.Refuse(w, http.StatusBadRequest, refuse(InvalidRequest, "no request of the server waits for this response"))
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	if !session.modern() && m.method == "initialize" {
+		declared, _ := m.params.Member("capabilities")
+		session.name = newSessionID(capabilitiesOf(declared))
+		w.Header().Set(sessionHeader, session.name)
+	}
+	stream := &eventStream{w: w, possible: accepts.events, timeout: s.options.WriteTimeout}
+	answer, failure, answered := s.serve(r.Context(), &request{message: m, session: session, out: stream})
+	switch {
+	case !answered && accepts.events:
+		stream.end(nil) // a stream that ends without an answer is how none is sent
+	case !answered:
+		s.Refuse(w, http.StatusOK, refuse(InvalidRequest, "%s", errCancelled))
+	case stream.end(answer):
+	case accepts.json:
+		s.write(w, statusOf(&session, failure), answer)
+	default:
+		stream.begin()
+		stream.end(answer)
+	}
+}
+
+// statusOf is the HTTP status of an answer. Legacy clients read the error of a request only under 200; modern ones are told
+// by the status what intermediaries should know.
+func statusOf(s *session, e *Error) int {
+	switch {
+	case e == nil || !s.modern():
+		return http.StatusOK
+	case e.Code == MethodNotFound:
+		return http.StatusNotFound
+	case e.Code == MissingCapability:
+		return http.StatusBadRequest
+	default:
+		return http.StatusOK
+	}
+}
+
+// Refuse answers with an error that belongs to no request, such as one that was not read.
+func (s *Server) Refuse(w http.ResponseWriter, status int, e *Error) {
+	s.write(w, status, appendError(nil, nil, e))
+}
+
+// reject answers a message that is not served; it is told under its id where it has one.
+func (s *Server) reject(w http.ResponseWriter, status int, m *message, e *Error) {
+	if !m.request {
+		s.Refuse(w, status, e)
+		return
+	}
+	s.write(w, status, appendError(nil, &m.id, e))
+}
+
+func (s *Server) write(w http.ResponseWriter, status int, body []byte) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.options.WriteTimeout))
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// identify finds out by which revision a message is to be read, and checks what that asks of the headers.
+func (s *Server) identify(m *message, h http.Header) (_ session, status int, _ *Error) {
+	header := h.Get(revisionHeader)
+	if isModern(m, header) {
+		if !m.request {
+			// Revision 2026-07-28 defines no headers for notifications, and no session for them to be of.
+			return session{revision: modern}, 0, nil
+		}
+		found, err := readModern(m)
+		if mismatch := checkHeaders(m, h); mismatch != nil && (err == nil || err.Code == UnsupportedRevision) {
+			err = mismatch
+		}
+		return found, http.StatusBadRequest, err
+	}
+	found := session{revision: header, level: defaultLevel}
+	switch {
+	case m.method == "initialize":
+		// The handshake is about the revision; a header has nothing to say yet.
+		found.revision = latestLegacy
+		return found, 0, nil
+	case header == "":
+		found.revision = unnamed
+	case negotiate(header) != header:
+		return found, http.StatusBadRequest, unsupported(header)
+	}
+	if id := h.Get(sessionHeader); id != "" {
+		capabilities, ok := parseSessionID(id)
+		if !ok {
+			// By this status a client learns to begin a session anew.
+			return found, http.StatusNotFound, refuse(InvalidRequest, "no such session: initialize again")
+		}
+		found.name, found.capabilities, found.level = id, capabilities, s.levels.get(id)
+	}
+	return found, 0, nil
+}
+
+// checkHeaders compares the headers of a modern request with its body: one that said something else could pass a gateway
+// that decides by the headers.
+func checkHeaders(m *message, h http.Header) *Error {
+	revision, _ := m.meta(metaRevision)
+	version, _ := revision.Text()
+	if e := checkHeader(h, revisionHeader, version); e != nil {
+		return e
+	}
+	if e := checkHeader(h, methodHeader, m.method); e != nil {
+		return e
+	}
+	named := map[string]string{"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}[m.method]
+	if named == "" {
+		return nil
+	}
+	name, ok := text(m.params, named)
+	if !ok {
+		return nil // which the method refuses
+	}
+	return checkHeader(h, nameHeader, name)
+}
+
+func checkHeader(h http.Header, name, want string) *Error {
+	values := h.Values(name)
+	if len(values) != 1 {
+		return refuse(HeaderMismatch, "Header mismatch: %s must be there once", name)
+	}
+	if got, ok := decodeHeader(values[0]); !ok || got != want {
+		return refuse(HeaderMismatch, "Header mismatch: %s header value %q does not match body value %q", name, clip(values[0]), clip(want))
+	}
+	return nil
+}
+
+// decodeHeader reads a header value, which is in base64 where it could not be written as it is.
+func decodeHeader(value string) (string, bool) {
+	const prefix, suffix = "=?base64?", "?="
+	inner, found := strings.CutPrefix(value, prefix)
+	if !found || !strings.HasSuffix(inner, suffix) {
+		return value, true
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(inner, suffix))
+	return string(raw), err == nil
+}
+
+// accepted is which forms of answer a client takes.
+type accepted struct{ json, events bool }
+
+// acceptable reads Accept headers. A client without one is no stock client, and gets JSON.
+func acceptable(headers []string) (a accepted) {
+	if len(headers) == 0 {
+		return accepted{json: true}
+	}
+	for _, header := range headers {
+		for entry := range strings.SplitSeq(header, ",") {
+			media, parameters, err := mime.ParseMediaType(strings.TrimSpace(entry))
+			if q, err := strconv.ParseFloat(parameters["q"], 64); err == nil && q == 0 {
+				continue
+			}
+			if err != nil {
+				continue
+			}
+			switch media {
+			case "*/*":
+				a = accepted{json: true, events: true}
+			case "application/json", "application/*":
+				a.json = true
+			case "text/event-stream", "text/*":
+				a.events = true
+			}
+		}
+	}
+	return a
+}
+
+// eventStream is the answer to a request as events. It begins with the first message, so that most answers are plain JSON.
+type eventStream struct {
+	w        http.ResponseWriter
+	possible bool
+	timeout  time.Duration
+
+	mu           sync.Mutex
+	begun, ended bool
+}
+
+func (e *eventStream) begin() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.start()
+}
+
+func (e *eventStream) start() {
+	if e.begun {
+		return
+	}
+	e.begun = true
+	h := e.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("X-Accel-Buffering", "no") // or nginx keeps events back
+	e.w.WriteHeader(http.StatusOK)
+}
+
+// send writes a message as an event. It is false where the client takes no events, or is gone.
+func (e *eventStream) send(message []byte) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.possible || e.ended {
+		return false
+	}
+	e.start()
+	return e.event(message)
+}
+
+func (e *eventStream) event(message []byte) bool {
+	out := http.NewResponseController(e.w)
+	// A client that does not read would hold its place for ever.
+	_ = out.SetWriteDeadline(time.Now().Add(e.timeout))
+	event := make([]byte, 0, len(message)+len("event: message\ndata: \n\n"))
+	event = append(append(append(event, "event: message\ndata: "...), message...), "\n\n"...)
+	_, err := e.w.Write(event)
+	return err == nil && out.Flush() == nil
+}
+
+// end writes the answer, where there is one, if a stream has begun, and lets nothing follow. It is false when none has, and
+// the answer is still to be written.
+func (e *eventStream) end(answer []byte) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ended = true
+	switch {
+	case answer == nil:
+		e.start()
+	case !e.begun:
+		return false
+	default:
+		e.event(answer)
+	}
+	return true
+}
