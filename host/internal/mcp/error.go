@@ -10,6 +10,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
 	"github.com/decision-gate-host/decision-gate-host/host/runpack"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 )
@@ -125,6 +126,7 @@ func asError(err error) *Error {
 	var artifact *runpack.ArtifactError
 	var large *runpack.TooLargeError
 	var manifest *runpack.ManifestError
+	var step *runs.StepTooLargeError
 	switch {
 	case errors.As(err, &told):
 		return told
@@ -135,6 +137,8 @@ func asError(err error) *Error {
 			return refuse(Conflict, "%s", refusal)
 		}
 		return refuse(ControlPlane, "%s", refusal)
+	case errors.As(err, &step):
+		return &Error{Code: TooLarge, Message: step.Error(), cause: err}
 	case errors.As(err, &artifact):
 		return &Error{Code: RunpackFailed, Message: artifact.Error(), cause: err}
 	case errors.As(err, &large):

@@ -3,6 +3,7 @@ package runs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -22,6 +23,16 @@ const (
 	maxStep = store.MaxBody
 )
 
+// StepTooLargeError is of a decision whose records no store takes; nothing of it is stored.
+type StepTooLargeError struct{ Bytes int }
+
+func (e *StepTooLargeError) Error() string {
+	return fmt.Sprintf("the step is %d bytes, more than %d: ask for less evidence or issue smaller packets", e.Bytes, maxStep)
+}
+
+// Unwrap makes it a fault like that of a store.
+func (e *StepTooLargeError) Unwrap() error { return fault.New(fault.TooLarge, "the step is too large") }
+
 // errConflict says that the run moved between load and commit.
 var errConflict = errors.New("the run was changed by another host")
 
@@ -36,7 +47,7 @@ func (r *Runs) commit(ctx context.Context, ref Ref, before loaded, t gate.Transi
 		Records:     t.Step,
 	}, canonical.Declared)
 	if len(step) > maxStep {
-		return fault.New(fault.TooLarge, "the step is %d bytes, more than %d: return less evidence or issue smaller packets", len(step), maxStep)
+		return &StepTooLargeError{Bytes: len(step)}
 	}
 	after.Chain = link(before.Chain, step)
 	ops := append([]store.Op{ // the head first: a store names the first op that it refuses
