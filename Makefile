@@ -48,10 +48,10 @@ tidy: ## Bring every go.mod and go.sum up to date
 	GOBIN=$(CURDIR)/.bin go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 
 .PHONY: generate
-generate: .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc ## Regenerate code from the protocol buffers, and docs/configuration.md
+generate: .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc ## Regenerate code from the protocol buffers, docs/configuration.md, and the pages that the host serves
 	.bin/buf lint
 	.bin/buf generate
-	go generate ./host/config/reference
+	go generate ./host/config/reference ./host/internal/guide
 
 .PHONY: check-generated
 check-generated: ## Regenerate in a copy and fail when that changes anything
@@ -85,6 +85,7 @@ setup: ## Install what the tests need from Debian, when it is missing
 .PHONY: test
 test: setup check-generated lint ## Run every test, with the race detector
 	go test -race -count=1 -timeout 15m work # -count=1: the cache does not see the plugins that tests build
+	@$(MAKE) --no-print-directory fuzz-smoke
 
 .PHONY: test-full
 test-full: test faults fuzz ## Run the long forms as well
@@ -93,6 +94,15 @@ KILLS ?= 2000
 .PHONY: faults
 faults: ## Kill the store plugin and the host KILLS (2000) times each while clients decide
 	go test -count=1 -timeout 60m -run '^Test(Store|Host)Killed$$' ./host -kills $(KILLS)
+
+# The parsers of what comes from outside. By count, not by time: a deadline that falls into the work of a busy machine is
+# taken for a failure.
+FUZZ_SMOKE := host/canonical:FuzzParse host/gate:FuzzDecodeSpec host/internal/evidence/jsonpath:FuzzSelect \
+  host/internal/evidence/yaml:FuzzParse sdk/launch:FuzzParseHandshake
+.PHONY: fuzz-smoke
+fuzz-smoke: ## Fuzz the parsers of JSON, specs, JSONPath, YAML and handshakes for some seconds
+	@for target in $(FUZZ_SMOKE); do echo "fuzz $$target"; \
+	  go test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime 20000x ./$${target%:*} || exit 1; done
 
 FUZZTIME ?= 30s
 .PHONY: fuzz
