@@ -30,11 +30,15 @@ func validCalls(dir string) []struct {
 		{"evidence_query", `{"query":{"provider_id":"time","check_id":"after","params":{"timestamp":5}},"context":{` + request + `,"scenario_id":"loop","stage_id":"a","trigger_id":"t","trigger_time":` + time + `,"correlation_id":"c"}}`},
 		{"runpack_export", `{"scenario_id":"loop",` + request + `,"output_dir":` + quote(dir+"/out") + `,"manifest_name":"manifest.json","generated_at":` + time + `,"include_verification":true}`},
 		{"runpack_verify", `{"runpack_dir":` + quote(dir+"/out") + `,"manifest_path":"manifest.json"}`},
+		{"providers_list", `{}`},
+		{"provider_contract_get", `{"provider_id":"time"}`},
+		{"provider_check_schema_get", `{"provider_id":"time","check_id":"after"}`},
 		{"schemas_register", `{"record":{"tenant_id":1,"namespace_id":1,"schema_id":"a","version":"v","schema":{"type":["object","boolean"],"properties":{"past":{"type":"boolean"}},"additionalProperties":{"type":"boolean"}},"description":"d","created_at":` + time + `,"signing":{"key_id":"k","signature":"s","algorithm":"a"}}}`},
 		{"schemas_list", `{"tenant_id":1,"namespace_id":1,"cursor":"{\"schema_id\":\"\",\"version\":\"\"}","limit":5}`},
 		{"schemas_get", `{"tenant_id":1,"namespace_id":1,"schema_id":"a","version":"v"}`},
 		{"scenarios_list", `{"tenant_id":1,"namespace_id":1,"cursor":"a","limit":5}`},
 		{"precheck", `{"tenant_id":1,"namespace_id":1,"scenario_id":"loop","stage_id":"a","data_shape":{"schema_id":"a","version":"v"},"payload":{"past":true},"spec":` + spec + `}`},
+		{"decision_gate_docs_search", `{"query":"trust lanes","max_sections":3}`},
 	}
 }
 

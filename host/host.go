@@ -62,7 +62,8 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	if err := checkFolders(cfg.Settings); err != nil {
+	docs, err := openDocs(cfg.Settings, cfg.Logger)
+	if err := config.Join(checkFolders(cfg.Settings), err); err != nil {
 		return nil, err
 	}
 	providers, err := evidence.New(evidenceOptions(cfg.Settings))
@@ -74,7 +75,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		return nil, config.Join(err, providers.Close())
 	}
 	h := &Host{catalog: plugins, providers: providers, drain: cfg.Settings.Server.DrainTimeout}
-	if h.server, err = newServer(cfg, plugins, providers); err != nil {
+	if h.server, err = newServer(cfg, plugins, providers, docs); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
@@ -86,7 +87,8 @@ func Check(cfg Config) error {
 	if cfg.Settings == nil {
 		return errNoSettings
 	}
-	return config.Join(checkFolders(cfg.Settings), catalog.Check(catalogOptions(cfg)))
+	_, err := openDocs(cfg.Settings, slog.New(slog.DiscardHandler)) // what is left out is told when it is served
+	return config.Join(checkFolders(cfg.Settings), err, catalog.Check(catalogOptions(cfg)))
 }
 
 var errNoSettings = errors.New("host.Config.Settings is nil: begin with config.Load or config.Default")
@@ -141,7 +143,7 @@ func pluginsOf(cfg Config) []*config.Plugin {
 }
 
 // newServer puts the layers on top of one another: store, registry and runs, surface.
-func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registry) (*mcp.Server, error) {
+func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registry, docs mcp.Docs) (*mcp.Server, error) {
 	backend, sink := cfg.Store, cfg.Runpack
 	if backend == nil {
 		backend = plugins.Store()
@@ -173,6 +175,8 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		Schemas:     schemaLimits(cfg.Settings),
 		Strict:      strictRules(cfg.Settings),
 		Disclosed:   disclosure(cfg.Settings),
+		Discovery:   discoveryRule(cfg.Settings),
+		Docs:        docs,
 		RunpackDirs: cfg.Settings.Runpack.Dirs,
 		MaxArtifact: cfg.Settings.Runpack.MaxArtifactBytes,
 		MaxBody:     cfg.Settings.Server.MaxBodyBytes,

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"errors"
+	"log/slog"
 	"math"
 	"slices"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/guide"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/mcp"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/strict"
 )
@@ -77,6 +80,33 @@ func schemaLimits(c *config.Config) mcp.SchemaLimits {
 		limits.MaxEntries = math.MaxInt64
 	}
 	return limits
+}
+
+func discoveryRule(c *config.Config) mcp.DiscoveryRule {
+	return mcp.DiscoveryRule{Allow: c.Discovery.Allow, Deny: c.Discovery.Deny, MaxBytes: c.Discovery.MaxResponseBytes}
+}
+
+// openDocs reads the documents, unless nothing is served of them. The error names the place in the configuration.
+func openDocs(c *config.Config, logger *slog.Logger) (mcp.Docs, error) {
+	d := &c.Docs
+	docs := mcp.Docs{Search: d.Search, Resources: d.Resources}
+	if !d.Search && !d.Resources {
+		return docs, nil
+	}
+	var err error
+	docs.Catalogue, err = guide.New(guide.Options{
+		Own: d.Own, Extra: d.ExtraPaths, MaxDocBytes: d.MaxDocBytes, MaxTotalBytes: d.MaxTotalBytes,
+		MaxDocs: int(d.MaxDocs), MaxSections: int(d.MaxSections), Logger: logger,
+	})
+	var wrong *guide.OptionError
+	if !errors.As(err, &wrong) {
+		return docs, err
+	}
+	if wrong.Path != "" {
+		wrong.Path = c.Shown(&d.ExtraPaths, wrong.Path)
+	}
+	fields := map[string]any{"extra_paths": &d.ExtraPaths, "max_doc_bytes": &d.MaxDocBytes, "max_total_bytes": &d.MaxTotalBytes, "max_docs": &d.MaxDocs}
+	return docs, c.Refuse(fields[wrong.Option], "Documents cannot be served", "%s.", wrong)
 }
 
 func evidenceOptions(c *config.Config) evidence.Options {

@@ -38,7 +38,7 @@ func (c *checker) quote(field *string) string {
 
 func (c *checker) config(cfg *Config) {
 	c.bounds("", reflect.ValueOf(cfg).Elem())
-	for _, rule := range []func(*Config){c.listen, c.plugins, c.pluginFields, c.namespace, c.validation, c.anchors, c.jsonEvidence, c.runpackDirs} {
+	for _, rule := range []func(*Config){c.listen, c.plugins, c.pluginFields, c.namespace, c.validation, c.anchors, c.jsonEvidence, c.runpackDirs, c.discovery, c.docs} {
 		rule(cfg)
 	}
 }
@@ -255,5 +255,20 @@ func (c *checker) jsonEvidence(cfg *Config) {
 func (c *checker) runpackDirs(cfg *Config) {
 	if slices.Contains(cfg.Runpack.Dirs, "") {
 		c.problem(&cfg.Runpack.Dirs, "Wrong folder", "runpack.dirs holds an empty path.")
+	}
+}
+
+func (c *checker) docs(cfg *Config) {
+	if slices.Contains(cfg.Docs.ExtraPaths, "") {
+		c.problem(&cfg.Docs.ExtraPaths, "Wrong path", "docs.extra_paths holds an empty path.")
+	}
+}
+
+// discovery refuses a name that can hide or show nothing: it is a mistake in a list that is there to hide something.
+func (c *checker) discovery(cfg *Config) {
+	for name, list := range map[string]*[]string{"allow": &cfg.Discovery.Allow, "deny": &cfg.Discovery.Deny} {
+		if slices.ContainsFunc(*list, func(id string) bool { return strings.TrimSpace(id) == "" }) {
+			c.problem(list, "Wrong provider", "discovery.%s holds an empty provider id.", name)
+		}
 	}
 }

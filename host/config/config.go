@@ -26,6 +26,8 @@ type Config struct {
 	Anchors    []*AnchorPolicy `block:"anchors" help:"Anchor that evidence of a provider must carry."`
 	Runpack    Runpack         `block:"runpack" help:"Export and verification of runpacks."`
 	Schemas    Schemas         `block:"schemas" help:"The registry of data shapes."`
+	Discovery  Discovery       `block:"discovery" help:"Which evidence providers clients may learn about."`
+	Docs       Docs            `block:"docs" help:"The documentation that clients may search and read."`
 
 	// Path is the file the configuration came from; empty when it was built in Go.
 	Path string
@@ -108,6 +110,26 @@ type Runpack struct {
 type Schemas struct {
 	MaxSchemaBytes int64 `hcl:"max_schema_bytes" default:"1048576" min:"1" max:"10485760" unit:"bytes" help:"Largest data shape."`
 	MaxEntries     int64 `hcl:"max_entries" default:"0" min:"0" max:"1000000" unit:"data shapes" help:"Data shapes a namespace may hold; 0 means no limit."`
+}
+
+// Discovery is what clients may learn about providers (mcp contract §4.16). It does not say which of them may be asked.
+type Discovery struct {
+	// Allow is nil when absent, which shows every provider; an empty list shows none.
+	Allow            []string `hcl:"allow" max:"1024" help:"Providers that are shown; all when absent, none when empty."`
+	Deny             []string `hcl:"deny" max:"1024" help:"Providers that are not shown, whatever allow says."`
+	MaxResponseBytes int64    `hcl:"max_response_bytes" default:"1048576" min:"1" max:"67108864" unit:"bytes" help:"Largest contract that is answered."`
+}
+
+// Docs is the documentation that clients are served (mcp contract §4.20, §9.10).
+type Docs struct {
+	Search        bool     `hcl:"search" default:"true" help:"Serve the tool decision_gate_docs_search."`
+	Resources     bool     `hcl:"resources" default:"true" help:"Serve whole documents by resources/list and resources/read."`
+	Own           bool     `hcl:"own" default:"true" help:"Serve the documents of the host."`
+	ExtraPaths    []string `hcl:"extra_paths" path:"true" max:"64" help:"Files, and folders of .md files at any depth, to serve as well. Whoever can call the host can read them."`
+	MaxDocBytes   int64    `hcl:"max_doc_bytes" default:"262144" min:"1" max:"1048576" unit:"bytes" help:"Largest document; larger ones of extra_paths are left out."`
+	MaxTotalBytes int64    `hcl:"max_total_bytes" default:"1048576" min:"1" max:"8388608" unit:"bytes" help:"Size of all documents together."`
+	MaxDocs       int64    `hcl:"max_docs" default:"32" min:"1" max:"256" unit:"documents" help:"Most documents."`
+	MaxSections   int64    `hcl:"max_sections" default:"10" min:"1" max:"10" unit:"sections" help:"Most sections that a search answers."`
 }
 
 // Evidence is the built-in providers; nil ones are not declared.

@@ -43,3 +43,9 @@ anchors "json" {
   required_fields = ["path"]
 }
 runpack { dirs = ["out"] }
+discovery { deny = ["env"] }
+docs {
+  resources    = false
+  extra_paths  = ["guides"]
+  max_sections = 5
+}

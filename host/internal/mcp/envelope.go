@@ -77,7 +77,7 @@ func appendError(dst []byte, id *canonical.Value, e *Error) ([]byte, int) {
 	dst = canonical.AppendValue(append(dst, `{"jsonrpc":"2.0","id":`...), echo, canonical.Declared)
 	dst = append(canonical.Append(append(dst, `,"error":`...), body, canonical.Declared), '}')
 	status := row.status
-	if status == 0 {
+	if status == 0 || e.answer {
 		status = http.StatusOK
 	}
 	return dst, status

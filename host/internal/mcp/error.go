@@ -60,6 +60,8 @@ type Error struct {
 	Message string
 	// Retry says that the same call may succeed later, where the code alone does not.
 	Retry bool
+	// answer says that the answer is what failed: the request was good, and the HTTP status is that of an answer.
+	answer bool
 	// cause is for the log.
 	cause error
 }

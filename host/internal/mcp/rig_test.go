@@ -14,6 +14,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/guide"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs/faultystore"
@@ -49,11 +50,16 @@ const testMaxBody = 1 << 16
 
 func newRig(t testing.TB, change ...func(*Config)) *rig {
 	t.Helper()
-	providers, err := evidence.New(evidence.Options{Time: &evidence.TimeOptions{AllowLogical: true}, Env: &evidence.EnvOptions{Values: map[string]string{"DEPLOY_ENV": "production"}, MaxValueBytes: 1000, MaxKeyBytes: 100}})
+	providers, err := evidence.New(evidence.Options{Time: &evidence.TimeOptions{AllowLogical: true}, JSON: &evidence.JSONOptions{Root: t.TempDir(), RootID: "files", MaxBytes: 1000}, Env: &evidence.EnvOptions{Values: map[string]string{"DEPLOY_ENV": "production"}, MaxValueBytes: 1000, MaxKeyBytes: 100}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = providers.Close() })
 	log := &safeLog{}
+	documents, err := guide.New(guide.Options{Own: true, MaxDocBytes: 1 << 20, MaxTotalBytes: 1 << 20, MaxDocs: 32, MaxSections: 10, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	store := faultystore.New()
 	definitions := registry.New(store)
 	settings := &gate.Settings{MinLane: gate.Asserted}
@@ -62,6 +68,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:  func() bool { return true }, Namespace: NamespaceRule{AllowDefault: true, DefaultTenants: []gate.TenantID{1}},
 		Schemas: SchemaLimits{MaxBytes: 1 << 12, MaxEntries: 100}, Disclosed: func(gate.ProviderID) bool { return true },
+		Discovery: DiscoveryRule{MaxBytes: 1 << 20}, Docs: Docs{Catalogue: documents, Search: true, Resources: true},
 		MaxArtifact: 1 << 20, MaxBody: testMaxBody, MaxInflight: 4,
 	}
 	for _, f := range change {

@@ -40,6 +40,9 @@ type Config struct {
 	Strict strict.Rules
 	// Disclosed says of a provider whether evidence_query returns its values.
 	Disclosed func(gate.ProviderID) bool
+	// Discovery says what clients may learn of providers, Docs what they may read.
+	Discovery DiscoveryRule
+	Docs      Docs
 	// RunpackDirs are the folders that runpack_export may write to and runpack_verify may read; none by default, because
 	// any other would let a caller write and read files of the host.
 	RunpackDirs []string
@@ -146,6 +149,9 @@ func (s *Server) dispatch(ctx context.Context, who caller, req *request) (result
 		}
 		result, err := s.callTool(ctx, who, t, params.Arguments)
 		return result, t.name, err
+	case "resources/list", "resources/read":
+		result, err := s.resources(req)
+		return result, "", err
 	default:
 		return nil, "", errUnknownMethod
 	}

@@ -36,12 +36,19 @@ var served = []*tool{
 	typed("evidence_query", (*Server).evidenceQuery),
 	typed("runpack_export", (*Server).runpackExport),
 	typed("runpack_verify", (*Server).runpackVerify),
+	typed("providers_list", (*Server).providersList),
+	typed("provider_contract_get", (*Server).providerContractGet),
+	typed("provider_check_schema_get", (*Server).providerCheckSchemaGet),
 	typed("schemas_register", (*Server).schemasRegister),
 	typed("schemas_list", (*Server).schemasList),
 	typed("schemas_get", (*Server).schemasGet),
 	typed("scenarios_list", (*Server).scenariosList),
 	typed("precheck", (*Server).precheck),
+	searchTool,
 }
+
+// searchTool is served unless documentation, or the search in it, is turned off.
+var searchTool = typed("decision_gate_docs_search", (*Server).docsSearch)
 
 // descriptions holds the description and the input schema of each served tool, in the same order.
 //
@@ -83,6 +90,9 @@ func (s *Server) describeTools() error {
 		d := described[i]
 		if d.Name != t.name {
 			return fmt.Errorf("tools.json: tool %d is %s, not %s", i, d.Name, t.name)
+		}
+		if t == searchTool && !s.Docs.Search {
+			continue
 		}
 		s.tools[t.name] = t
 		list.Tools = append(list.Tools, listedTool{Name: d.Name, Description: d.Description, InputSchema: d.InputSchema, StockSchema: d.InputSchema})
