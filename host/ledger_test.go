@@ -131,7 +131,7 @@ func drive(t testing.TB, url func(client int) string, runs []string, clients int
 					n = newest.Add(1)
 				}
 				run := runs[n%int64(len(runs))]
-				if d, ok := insist(func() string { return url(c) }, run, fmt.Sprintf("t-%d", n), stop); ok {
+				if d, ok := insist(t, func() string { return url(c) }, run, fmt.Sprintf("t-%d", n), stop); ok {
 					got.add(t, run, d)
 				}
 			}
@@ -140,11 +140,15 @@ func drive(t testing.TB, url func(client int) string, runs []string, clients int
 	return &wg
 }
 
-func insist(url func() string, run, trigger string, stop <-chan struct{}) (d decision, ok bool) {
+func insist(t testing.TB, url func() string, run, trigger string, stop <-chan struct{}) (d decision, ok bool) {
 	for {
 		r, err := post(url(), "scenario_next", next(run, trigger))
 		if err == nil && r.Error == nil && json.Unmarshal(r.Result, &d) == nil {
 			return d, true
+		}
+		if err == nil && final(r.Error) {
+			t.Errorf("trigger %s of %s: %+v", trigger, run, r.Error)
+			return d, false
 		}
 		select {
 		case <-stop:
@@ -153,6 +157,10 @@ func insist(url func() string, run, trigger string, stop <-chan struct{}) (d dec
 		}
 	}
 }
+
+// final says that a client is told not to try again. A run that is not known does not count: the port of a host that was killed
+// may be given to another test's host.
+func final(e *rpcError) bool { return e != nil && !e.Data.Retryable && e.Code != -32004 }
 
 // check exports every run and compares: nothing lost, nothing changed, nothing twice, no hole, and every verdict follows
 // again from its evidence. Then it asks for some decisions once more.

@@ -193,7 +193,7 @@ func (s *siege) startRuns(url func() string, stop <-chan struct{}) {
 		case <-time.After(thinking):
 		}
 		run := s.run("started", n)
-		if r, err := post(url(), "scenario_start", start(run)); err == nil && r.Error != nil && !r.Error.Data.Retryable {
+		if r, err := post(url(), "scenario_start", start(run)); err == nil && final(r.Error) {
 			s.t.Errorf("the start of %s: %+v", run, r.Error)
 		}
 	}
