@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 MODULE  := github.com/decision-gate-host/decision-gate-host
 PLUGINS := store-sqlite runpack-fs
-MODULES := sdk host $(addprefix plugins/,$(PLUGINS)) examples/quickstart bench
+MODULES := sdk host $(addprefix plugins/,$(PLUGINS)) examples/embedded examples/quickstart bench
 
 BUF_VERSION                := v1.75.0
 PROTOC_GEN_GO_VERSION      := v1.36.12
@@ -35,17 +35,17 @@ demo: build ## Gate this repository's own change, from start to checked record (
 .PHONY: tidy
 tidy: ## Bring every go.mod and go.sum up to date
 	@for m in $(MODULES); do ( cd $$m && root=$$(git rev-parse --show-toplevel) && \
-	  go mod edit -replace $(MODULE)/sdk=$$root/sdk -replace $(MODULE)/host=$$root/host && \
+	  go mod edit -replace "$(MODULE)/sdk=$$root/sdk" -replace "$(MODULE)/host=$$root/host" && \
 	  { GOWORK=off go mod tidy; ok=$$?; go mod edit -dropreplace $(MODULE)/sdk -dropreplace $(MODULE)/host; exit $$ok; } ) || exit 1; done
 
 .bin/buf:
-	GOBIN=$(CURDIR)/.bin go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
+	GOBIN="$(CURDIR)/.bin" go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
 .bin/protoc-gen-go:
-	GOBIN=$(CURDIR)/.bin go install google.golang.org/protobuf/cmd/protoc-gen-go@$(PROTOC_GEN_GO_VERSION)
+	GOBIN="$(CURDIR)/.bin" go install google.golang.org/protobuf/cmd/protoc-gen-go@$(PROTOC_GEN_GO_VERSION)
 .bin/protoc-gen-go-grpc:
-	GOBIN=$(CURDIR)/.bin go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@$(PROTOC_GEN_GO_GRPC_VERSION)
+	GOBIN="$(CURDIR)/.bin" go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@$(PROTOC_GEN_GO_GRPC_VERSION)
 .bin/staticcheck:
-	GOBIN=$(CURDIR)/.bin go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	GOBIN="$(CURDIR)/.bin" go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 
 .PHONY: generate
 generate: .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc ## Regenerate code from the protocol buffers, docs/configuration.md, and the pages that the host serves
@@ -65,13 +65,14 @@ check-generated: ## Regenerate in a copy and fail when that changes anything
 	@echo 'generated code is up to date'
 
 .PHONY: lint
-lint: .bin/staticcheck ## Check format, vet, staticcheck, module files and that everything cross-compiles
+lint: .bin/staticcheck ## Check format, vet, staticcheck, module files and that everything cross-compiles, tests too
 	@unformatted=$$(gofmt -l $(MODULES)); [ -z "$$unformatted" ] || { echo "not formatted: $$unformatted"; exit 1; }
 	go vet work
 	.bin/staticcheck $(MODULES:%=./%/...)
 	@for target in linux/arm64 darwin/arm64 darwin/amd64; do echo "cross-compile for $$target"; \
 	  CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -o /dev/null ./host/cmd/decision-gate || exit 1; \
 	  for p in $(PLUGINS); do CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -o /dev/null ./plugins/$$p || exit 1; done; done
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet work
 
 # What the tests need beside Go: a C compiler for the race detector, strace to see what a plugin syncs, curl as the README
 # uses it.
@@ -82,13 +83,23 @@ setup: ## Install what the tests need from Debian, when it is missing
 	[ -z "$$missing" ] || { echo "installing$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing; }
 
+# A path with a space and a user who is not root are what a reader has, and CI has neither.
+.PHONY: check-portable
+check-portable: ## Build, demo and test in a path with a space in it, as a user who is not root
+	@.ci/portable
+
 .PHONY: test
-test: setup check-generated lint ## Run every test, with the race detector
+test: setup check-generated lint check-portable ## Run every test, with the race detector
 	go test -race -count=1 -timeout 15m work # -count=1: the cache does not see the plugins that tests build
 	@$(MAKE) --no-print-directory fuzz-smoke
 
 .PHONY: test-full
-test-full: test faults fuzz ## Run the long forms as well
+test-full: test faults long fuzz ## Run the long forms as well
+
+STEPS ?= 100000
+.PHONY: long
+long: ## Export and verify a run of STEPS (100000) steps within 64 MiB
+	go test -count=1 -timeout 30m -run '^TestLongRecord$$' ./host -steps $(STEPS)
 
 KILLS ?= 2000
 .PHONY: faults

@@ -2,6 +2,7 @@ package canonical_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -298,6 +299,9 @@ func FuzzParse(f *testing.F) {
 		v, err := canonical.Parse(data)
 		if err != nil {
 			return
+		}
+		if !json.Valid(data) {
+			t.Fatalf("%q is no JSON, and was accepted", data)
 		}
 		written := canonical.AppendValue(nil, v, canonical.Declared)
 		again, err := canonical.Parse(written)
