@@ -3,6 +3,7 @@ package opensource
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"time"
 	"unicode"
@@ -26,6 +27,7 @@ func (t *translation) format(r *Result) []byte {
 	t.plugins(b)
 	t.providerBlocks(b)
 	t.policies(b)
+	t.shown(b)
 	return hclwrite.Format(file.Bytes())
 }
 
@@ -133,6 +135,8 @@ func (t *translation) policies(b body) {
 	}
 	if c.Validation != normal.Validation {
 		block := b.top("validation")
+		block.flag("strict", c.Validation.Strict, true)
+		block.flag("allow_permissive", c.Validation.AllowPermissive, false)
 		block.flag("lexicographic", c.Validation.Lexicographic, false)
 		block.flag("deep_equals", c.Validation.DeepEquals, false)
 	}
@@ -145,6 +149,27 @@ func (t *translation) policies(b body) {
 		block := b.top("schemas")
 		block.whole("max_schema_bytes", c.Schemas.MaxSchemaBytes, normal.Schemas.MaxSchemaBytes)
 		block.whole("max_entries", c.Schemas.MaxEntries, normal.Schemas.MaxEntries)
+	}
+}
+
+func (t *translation) shown(b body) {
+	c, normal := t.cfg, config.Default()
+	if !reflect.DeepEqual(c.Discovery, normal.Discovery) {
+		block := b.top("discovery")
+		block.texts("allow", c.Discovery.Allow)
+		block.texts("deny", c.Discovery.Deny)
+		block.whole("max_response_bytes", c.Discovery.MaxResponseBytes, normal.Discovery.MaxResponseBytes)
+	}
+	if d := c.Docs; !reflect.DeepEqual(d, normal.Docs) {
+		block := b.top("docs")
+		block.flag("search", d.Search, true)
+		block.flag("resources", d.Resources, true)
+		block.flag("own", d.Own, true)
+		block.texts("extra_paths", d.ExtraPaths)
+		block.whole("max_doc_bytes", d.MaxDocBytes, normal.Docs.MaxDocBytes)
+		block.whole("max_total_bytes", d.MaxTotalBytes, normal.Docs.MaxTotalBytes)
+		block.whole("max_docs", d.MaxDocs, normal.Docs.MaxDocs)
+		block.whole("max_sections", d.MaxSections, normal.Docs.MaxSections)
 	}
 }
 

@@ -61,8 +61,6 @@ var (
 	feedback    = &loss{did: "set how much of an evaluation scenario_next tells", why: "the host tells local callers the trace, and nobody the evidence", do: without, weaker: true, unless: "evidence"}
 	moreTold    = &loss{did: feedback.did, why: feedback.why, do: without}
 	development = &loss{did: "let gates accept asserted evidence during development", why: "the host has no such mode and stays strict", do: `set trust.min_lane = "asserted" in the new file if gates must accept it`}
-	discovery   = &loss{did: "kept contracts of providers from callers", why: nothing, do: keepOut, weaker: true}
-	documents   = &loss{did: "set what decision_gate_docs_search shows", why: nothing, do: noHarm}
 	dispatch    = &loss{did: "decided which packets are disclosed", why: "the host permits every packet", do: "keep packets out of scenarios that not everybody may read", weaker: true}
 	authority   = &loss{did: "asked another server whether a namespace may be used", why: nothing + ", every namespace but 1 is open", do: keepOut, weaker: true}
 	versions    = &loss{did: "set how many versions of a run are kept", why: "the host keeps every step", do: noHarm}
@@ -153,14 +151,14 @@ var options = map[string]option{
 	"anchors.providers[].anchor_type":       {kind: filled, needed: true},
 	"anchors.providers[].required_fields":   {kind: texts, needed: true},
 	"provider_discovery":                    {kind: table},
-	"provider_discovery.allowlist":          {kind: blanks, lost: discovery},
-	"provider_discovery.denylist":           {kind: blanks, lost: discovery},
-	"provider_discovery.max_response_bytes": {kind: size, normal: int64(1 << 20), lost: &loss{did: "limited the size of contracts that are shown", why: nothing, do: noHarm}},
+	"provider_discovery.allowlist":          {kind: blanks, to: "discovery.allow"},
+	"provider_discovery.denylist":           {kind: blanks, to: "discovery.deny"},
+	"provider_discovery.max_response_bytes": {kind: size, normal: int64(1 << 20), to: "discovery.max_response_bytes"},
 
 	"validation":                      {kind: table},
-	"validation.strict":               {kind: flag, normal: true, to: "validation"},
+	"validation.strict":               {kind: flag, normal: true, to: "validation.strict"},
 	"validation.profile":              {kind: oneOf("strict_core_v1")},
-	"validation.allow_permissive":     {kind: flag},
+	"validation.allow_permissive":     {kind: flag, to: "validation.allow_permissive"},
 	"validation.enable_lexicographic": {kind: flag, normal: false, to: "validation.lexicographic"},
 	"validation.enable_deep_equals":   {kind: flag, normal: false, to: "validation.deep_equals"},
 
@@ -197,15 +195,15 @@ var options = map[string]option{
 	"schema_registry.acl.rules[].policy_classes": {kind: blanks},
 
 	"docs":                      {kind: table},
-	"docs.enabled":              {kind: flag, normal: true, lost: documents},
-	"docs.enable_search":        {kind: flag, normal: true, lost: documents},
-	"docs.enable_resources":     {kind: flag, normal: true, lost: documents},
-	"docs.include_default_docs": {kind: flag, normal: true, lost: documents},
-	"docs.extra_paths":          {kind: listOf(file, 64, "paths, each "+file.what), lost: documents},
-	"docs.max_doc_bytes":        {kind: whole(1, 1<<20), normal: int64(256 << 10), lost: documents},
-	"docs.max_total_bytes":      {kind: whole(1, 8<<20), normal: int64(1 << 20), lost: documents},
-	"docs.max_docs":             {kind: whole(1, 256), normal: int64(32), lost: documents},
-	"docs.max_sections":         {kind: whole(1, 10), normal: int64(10), lost: documents},
+	"docs.enabled":              {kind: flag, normal: true, to: "docs"},
+	"docs.enable_search":        {kind: flag, normal: true, to: "docs.search"},
+	"docs.enable_resources":     {kind: flag, normal: true, to: "docs.resources"},
+	"docs.include_default_docs": {kind: flag, normal: true, to: "docs.own"},
+	"docs.extra_paths":          {kind: listOf(file, 64, "paths, each "+file.what), to: "docs.extra_paths"},
+	"docs.max_doc_bytes":        {kind: whole(1, 1<<20), normal: int64(256 << 10), to: "docs.max_doc_bytes"},
+	"docs.max_total_bytes":      {kind: whole(1, 8<<20), normal: int64(1 << 20), to: "docs.max_total_bytes"},
+	"docs.max_docs":             {kind: whole(1, 256), normal: int64(32), to: "docs.max_docs"},
+	"docs.max_sections":         {kind: whole(1, 10), normal: int64(10), to: "docs.max_sections"},
 
 	"runpack_storage":                  {kind: table, lost: &loss{did: "kept exported runpacks in an object store", why: "the host writes them to a folder", do: "copy that folder to the object store"}},
 	"runpack_storage.type":             {kind: oneOf("object_store"), needed: true},

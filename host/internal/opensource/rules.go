@@ -15,7 +15,7 @@ import (
 // §9.1).
 var rules = []func(*source){
 	(*source).transport, (*source).callers, (*source).feedback, (*source).namespace, (*source).validation, (*source).policy,
-	(*source).stores, (*source).anchors, (*source).runpackStorage, (*source).providers,
+	(*source).stores, (*source).anchors, (*source).documents, (*source).runpackStorage, (*source).providers,
 }
 
 func (s *source) stdio() bool { return s.text("server.transport", "stdio") == "stdio" }
@@ -177,6 +177,18 @@ func trimmed(texts []string) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+func (s *source) documents() {
+	if !s.flag("docs.enabled", true) {
+		return
+	}
+	for _, path := range s.list("docs.extra_paths") {
+		if _, err := os.Stat(s.inWorkDir(path)); err != nil {
+			s.mistake("docs.extra_paths", "names what cannot be read: a relative path begins in the folder where this command runs, as it began where the open-source server was started")
+			return
+		}
+	}
 }
 
 func (s *source) runpackStorage() {

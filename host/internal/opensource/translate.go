@@ -1,7 +1,9 @@
 package opensource
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/netip"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/guide"
 )
 
 // translation is a file on its way to a host's configuration.
@@ -51,6 +54,8 @@ func (t *translation) translate() {
 	t.namespaces()
 	t.trust()
 	t.comparators()
+	t.discovery()
+	t.documents()
 	t.store()
 	t.anchorPolicies()
 	t.evidence()
@@ -220,15 +225,64 @@ func (t *translation) trust() {
 
 func (t *translation) comparators() {
 	v := &t.cfg.Validation
-	if !t.flag("validation.strict", true) {
-		// The open-source server asks for these switches only when it is strict (mcp contract §9.7).
-		v.Lexicographic, v.DeepEquals = true, true
-		t.note("validation.strict", "false opened all comparators: validation.lexicographic and validation.deep_equals are set, which does the same")
-		return
-	}
+	v.Strict = t.flag("validation.strict", true)
+	v.AllowPermissive = t.flag("validation.allow_permissive", false)
 	v.Lexicographic = t.flag("validation.enable_lexicographic", false)
 	v.DeepEquals = t.flag("validation.enable_deep_equals", false)
-	t.note("validation.strict", `LESS STRICT: the open-source server refused scenarios whose comparators do not fit the type of what a check answers; this host accepts them, and such conditions stay unknown. Run "decision-gate scenario lint" on yours`)
+}
+
+// discovery takes over what clients may learn about providers.
+func (t *translation) discovery() {
+	for at, list := range map[string]*[]string{"provider_discovery.allowlist": &t.cfg.Discovery.Allow, "provider_discovery.denylist": &t.cfg.Discovery.Deny} {
+		names := t.list(at)
+		if len(names) > maxListed {
+			t.lose(at, loss{did: "kept contracts of providers from callers", why: fmt.Sprintf("the host takes at most %d names", maxListed), do: "name fewer", weaker: true})
+			continue
+		}
+		for _, name := range names {
+			t.plain(at, name)
+		}
+		// An empty list hides nothing in the open-source server, and everything here.
+		if len(names) > 0 {
+			*list = names
+		}
+	}
+	t.cfg.Discovery.MaxResponseBytes = t.bounded("provider_discovery.max_response_bytes", 1<<20, 1, 64<<20)
+}
+
+// documents takes over the documents that clients may read.
+func (t *translation) documents() {
+	d := &t.cfg.Docs
+	on := t.flag("docs.enabled", true)
+	d.Search, d.Resources = on && t.flag("docs.enable_search", true), on && t.flag("docs.enable_resources", true)
+	d.Own = t.flag("docs.include_default_docs", true)
+	for _, path := range t.list("docs.extra_paths") {
+		d.ExtraPaths = append(d.ExtraPaths, t.plain("docs.extra_paths", t.fromOut(t.inWorkDir(path))))
+	}
+	d.MaxDocBytes = t.whole("docs.max_doc_bytes", d.MaxDocBytes)
+	d.MaxTotalBytes = t.whole("docs.max_total_bytes", d.MaxTotalBytes)
+	d.MaxDocs = t.whole("docs.max_docs", d.MaxDocs)
+	d.MaxSections = t.whole("docs.max_sections", d.MaxSections)
+	if d.Own && (d.Search || d.Resources) {
+		t.roomForOwn()
+	}
+}
+
+// roomForOwn raises limits that the documents of the host do not keep, with which it would not start.
+func (t *translation) roomForOwn() {
+	d, normal := &t.cfg.Docs, config.Default().Docs
+	limits := map[string]struct{ now, normal *int64 }{
+		"max_doc_bytes": {&d.MaxDocBytes, &normal.MaxDocBytes}, "max_total_bytes": {&d.MaxTotalBytes, &normal.MaxTotalBytes}, "max_docs": {&d.MaxDocs, &normal.MaxDocs},
+	}
+	for range limits {
+		_, err := guide.New(guide.Options{Own: true, MaxDocBytes: d.MaxDocBytes, MaxTotalBytes: d.MaxTotalBytes, MaxDocs: int(d.MaxDocs), MaxSections: int(d.MaxSections), Logger: slog.New(slog.DiscardHandler)})
+		var small *guide.OptionError
+		if !errors.As(err, &small) {
+			return
+		}
+		*limits[small.Option].now = *limits[small.Option].normal
+		t.lose("docs."+small.Option, loss{did: "set a limit", why: "the documents of this host do not keep it, and the default is written", do: "set include_default_docs = false to serve only yours"})
+	}
 }
 
 func (t *translation) store() {
