@@ -12,7 +12,7 @@ import (
 // TestDamagedFiles changes a byte of the database or of its log, or cuts them, and starts a host on it. It may refuse to start
 // and say why; where it starts, each decision is answered as it was given, or not at all.
 func TestDamagedFiles(t *testing.T) {
-	const page, samples = 4096, 6
+	const page, samples = 4096, 5
 	flip := func(file []byte) []byte { file[rand.IntN(len(file))] ^= byte(1 + rand.IntN(255)); return file }
 	cut := func(file []byte) []byte { return file[:1+rand.IntN(len(file)-1)] }
 	// The first bytes of a page say how all others are to be read.
@@ -69,6 +69,9 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
+// askedOfRun is how many decisions of a run are asked for once more, and so how much of a damaged file is read.
+const askedOfRun = 25
+
 // answersTruly starts the host, unless it refuses to for a reason that it tells, and asks for what was decided.
 func answersTruly(t *testing.T, s *siege, given *acknowledged) (started bool) {
 	t.Helper()
@@ -100,7 +103,11 @@ func answersTruly(t *testing.T, s *siege, given *acknowledged) (started bool) {
 		return d, true
 	}
 	for run, triggers := range given.given {
-		for trigger, told := range triggers {
+		left := askedOfRun
+		for trigger, told := range triggers { // in no order
+			if left--; left < 0 {
+				break
+			}
 			if d, ok := ask(run, trigger); ok && d.whole != told.whole {
 				t.Errorf("%s: on %s a client was told\n%s\nand after the damage\n%s", run, trigger, told.whole, d.whole)
 			}

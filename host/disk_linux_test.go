@@ -164,6 +164,45 @@ func TestDiskFills(t *testing.T) {
 	}
 }
 
+// TestRunpackCannotBeWritten exports to the plugin while it can write no file: nothing of the bundle is to be seen, and once it
+// can the same export succeeds.
+func TestRunpackCannotBeWritten(t *testing.T) {
+	s := newSiege(t, 1)
+	b := s.hosts[0]
+	if err := b.open(); err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, URL: b.host.url, Dir: s.dir}
+	defineLoop(f, "r1")
+	f.must("scenario_next", next("r1", "t1"), nil)
+	export := map[string]any{
+		"scenario_id": "loop", "tenant_id": 1, "namespace_id": 1, "run_id": "r1",
+		"generated_at": map[string]any{"kind": "logical", "value": 1}, "include_verification": true,
+	}
+	sink := childNamed(t, b.host.cmd.Process.Pid, "runpack-fs")
+	limitFiles(t, sink, 64)
+	if e := f.call("runpack_export", export).Error; e == nil || strings.Contains(e.Message, "/") {
+		t.Errorf("a client is told %+v", e)
+	}
+	if !strings.Contains(b.host.lastLog(), "file too large") {
+		t.Errorf("the operator is not told: %s", b.host.lastLog())
+	}
+	if bundles, err := filepath.Glob(filepath.Join(s.dir, "bundles", "*", "*")); err != nil || len(bundles) > 0 {
+		t.Errorf("%v, %v are there", err, bundles)
+	}
+	limitFiles(t, sink, 0)
+	var stored struct {
+		URI string `json:"storage_uri"`
+	}
+	f.must("runpack_export", export, &stored)
+	var verdict struct{ Status string }
+	f.must("runpack_verify", map[string]any{"runpack_dir": stored.URI, "manifest_path": "manifest.json"}, &verdict)
+	if verdict.Status != "pass" {
+		t.Errorf("the bundle is %q", verdict.Status)
+	}
+	s.end()
+}
+
 // refusedStart starts a host that must refuse to, and returns what it says.
 func refusedStart(t *testing.T, s *siege) string {
 	t.Helper()
