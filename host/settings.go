@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -103,6 +104,9 @@ func openDocs(c *config.Config, logger *slog.Logger) (mcp.Docs, error) {
 		return docs, err
 	}
 	if wrong.Path != "" {
+		if absolute, err := filepath.Abs(wrong.Path); err == nil {
+			wrong.Path = absolute
+		}
 		wrong.Path = c.Shown(&d.ExtraPaths, wrong.Path)
 	}
 	fields := map[string]any{"extra_paths": &d.ExtraPaths, "max_doc_bytes": &d.MaxDocBytes, "max_total_bytes": &d.MaxTotalBytes, "max_docs": &d.MaxDocs}
