@@ -42,6 +42,10 @@ type Config struct {
 	// Store and Runpack, when set, are used instead of the plugins of their kind. The caller closes them.
 	Store   store.Store
 	Runpack runpack.Sink
+	// Hosts are the names, without port, by which clients reach the handler in an embedder's server, beside those of
+	// loopback. What is for another host, or comes from a page of another, is refused. The host does not know its callers:
+	// name a host only where the server checks who calls before it asks the handler.
+	Hosts []string
 	// Logger takes the log of the host and of its plugins; nil is slog.Default.
 	Logger *slog.Logger
 }
@@ -181,10 +185,12 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		MaxArtifact: cfg.Settings.Runpack.MaxArtifactBytes,
 		MaxBody:     cfg.Settings.Server.MaxBodyBytes,
 		MaxInflight: int(cfg.Settings.Server.MaxInflight),
+		Hosts:       cfg.Hosts,
 	})
 }
 
-// Handler answers POST /rpc, /healthz and /readyz.
+// Handler answers POST /rpc, /healthz and /readyz; http.StripPrefix puts it below a path of an embedder's server. It sets
+// no time within which a request must arrive: that is the server's.
 func (h *Host) Handler() http.Handler { return h.server.Handler() }
 
 // ServeStdio answers Content-Length frames until in ends or the context does.

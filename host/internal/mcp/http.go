@@ -8,15 +8,18 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Handler serves POST /rpc and the health routes (mcp contract §1.3).
+// Handler serves POST /rpc and the health routes (mcp contract §1.3), and POST /mcp. There is nothing to GET or DELETE at
+// /mcp: no stream outlives its request, and a session is nothing that is kept.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /rpc", s.rpc)
+	mux.HandleFunc("POST "+standardPath, s.standardHTTP)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if s.Ready() {
@@ -25,7 +28,7 @@ func (s *Server) Handler() http.Handler {
 			writeHealth(w, http.StatusServiceUnavailable, "not_ready")
 		}
 	})
-	return local(plain(mux))
+	return s.local(plain(mux))
 }
 
 func writeHealth(w http.ResponseWriter, status int, word string) {
@@ -41,7 +44,7 @@ const writeTimeout = time.Minute
 // plain keeps ServeMux from answering in its own words: what is not one of our routes has an empty body, and no path is
 // redirected to another.
 func plain(mux *http.ServeMux) http.Handler {
-	routes := map[string]string{"/rpc": "POST", "/healthz": "GET,HEAD", "/readyz": "GET,HEAD"}
+	routes := map[string]string{"/rpc": "POST", standardPath: "POST", "/healthz": "GET,HEAD", "/readyz": "GET,HEAD"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		methods, known := routes[r.URL.EscapedPath()]
 		switch {
@@ -57,37 +60,36 @@ func plain(mux *http.ServeMux) http.Handler {
 }
 
 // local refuses what a browser could be made to send to a host that trusts its own machine: a name that was rebound to
-// loopback (Host), and a page of another origin (Origin). A client that is no browser sends no Origin.
-func local(next http.Handler) http.Handler {
+// loopback (Host), and a page of another origin (Origin). A client that is no browser sends no Origin. The names of an
+// embedder's server are let through.
+func (s *Server) local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// That of the answer before this one on the same connection.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 		// Only a client of HTTP/1.0 names no host, and no browser is one.
-		if r.Host != "" && !loopbackHost(r.Host) || !loopbackOrigin(r.Header.Values("Origin")) {
-			body, status := appendError(nil, nil, refuse(Unauthorized, "unauthorized"))
-			writeJSON(w, status, body)
+		if r.Host != "" && !s.ownHost(r.Host) || !s.ownOrigin(r.Header.Values("Origin")) {
+			s.refuseForeign(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-func loopbackHost(host string) bool {
+// ownHost reports whether a host, with or without port, is loopback or one of the names in Hosts.
+func (s *Server) ownHost(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+	host = strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), ".")
+	if strings.EqualFold(host, "localhost") || slices.ContainsFunc(s.Hosts, func(own string) bool { return strings.EqualFold(own, host) }) {
 		return true
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
 }
 
-func loopbackOrigin(origins []string) bool {
+func (s *Server) ownOrigin(origins []string) bool {
 	for _, origin := range origins {
 		u, err := url.Parse(origin)
-		if err != nil || !loopbackHost(u.Host) {
+		if err != nil || !s.ownHost(u.Host) {
 			return false
 		}
 	}
@@ -197,8 +199,14 @@ func (s *Server) refuseCorrelationID(r *http.Request, who caller, label string) 
 }
 
 func (s *Server) write(w http.ResponseWriter, a answer) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.writeTimeout))
+	connection := http.NewResponseController(w)
+	_ = connection.SetWriteDeadline(time.Now().Add(s.writeTimeout))
 	writeJSON(w, a.status, a.body)
+	// The deadline is this answer's alone. In an embedder's server the next one on the connection may be of another handler,
+	// and be cut off. What could not be flushed needs no connection any more.
+	if connection.Flush() == nil {
+		_ = connection.SetWriteDeadline(time.Time{})
+	}
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
