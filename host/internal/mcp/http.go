@@ -14,12 +14,10 @@ import (
 	"time"
 )
 
-// Handler serves POST /rpc and the health routes (mcp contract §1.3), and POST /mcp. There is nothing to GET or DELETE at
-// /mcp: no stream outlives its request, and a session is nothing that is kept.
+// Handler serves POST /rpc and the health routes (mcp contract §1.3).
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /rpc", s.rpc)
-	mux.HandleFunc("POST "+standardPath, s.standardHTTP)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if s.Ready() {
@@ -44,7 +42,7 @@ const writeTimeout = time.Minute
 // plain keeps ServeMux from answering in its own words: what is not one of our routes has an empty body, and no path is
 // redirected to another.
 func plain(mux *http.ServeMux) http.Handler {
-	routes := map[string]string{"/rpc": "POST", standardPath: "POST", "/healthz": "GET,HEAD", "/readyz": "GET,HEAD"}
+	routes := map[string]string{"/rpc": "POST", "/healthz": "GET,HEAD", "/readyz": "GET,HEAD"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		methods, known := routes[r.URL.EscapedPath()]
 		switch {
@@ -66,7 +64,8 @@ func (s *Server) local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Only a client of HTTP/1.0 names no host, and no browser is one.
 		if r.Host != "" && !s.ownHost(r.Host) || !s.ownOrigin(r.Header.Values("Origin")) {
-			s.refuseForeign(w, r)
+			body, status := appendError(nil, nil, refuse(Unauthorized, "unauthorized"))
+			writeJSON(w, status, body)
 			return
 		}
 		next.ServeHTTP(w, r)
