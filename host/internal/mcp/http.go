@@ -14,10 +14,12 @@ import (
 	"time"
 )
 
-// Handler serves POST /rpc and the health routes (mcp contract §1.3).
+// Handler serves POST /rpc and the health routes (mcp contract §1.3), and POST /mcp. There is nothing to GET or DELETE at
+// /mcp: no stream outlives its request, and a session is nothing that is kept.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /rpc", s.rpc)
+	mux.HandleFunc("POST "+standardPath, s.standardHTTP)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if s.Ready() {
@@ -42,7 +44,7 @@ const writeTimeout = time.Minute
 // plain keeps ServeMux from answering in its own words: what is not one of our routes has an empty body, and no path is
 // redirected to another.
 func plain(mux *http.ServeMux) http.Handler {
-	routes := map[string]string{"/rpc": "POST", "/healthz": "GET,HEAD", "/readyz": "GET,HEAD"}
+	routes := map[string]string{"/rpc": "POST", standardPath: "POST", "/healthz": "GET,HEAD", "/readyz": "GET,HEAD"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		methods, known := routes[r.URL.EscapedPath()]
 		switch {
@@ -64,12 +66,21 @@ func (s *Server) local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Only a client of HTTP/1.0 names no host, and no browser is one.
 		if r.Host != "" && !s.ownHost(r.Host) || !s.ownOrigin(r.Header.Values("Origin")) {
-			body, status := appendError(nil, nil, refuse(Unauthorized, "unauthorized"))
-			writeJSON(w, status, body)
+			s.refuseForeign(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func (s *Server) refuseForeign(w http.ResponseWriter, r *http.Request) {
+	refused := refuse(Unauthorized, "unauthorized")
+	if r.URL.Path == standardPath {
+		refuseStandard(w, s.standard, &refusal{Error: refused})
+		return
+	}
+	body, status := appendError(nil, nil, refused)
+	writeJSON(w, status, body)
 }
 
 // ownHost reports whether a host, with or without port, is loopback or one of the names in Hosts.

@@ -19,6 +19,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/modelcontext"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/strict"
@@ -27,6 +28,8 @@ import (
 
 // Config is what the surface stands on.
 type Config struct {
+	// Version is that of the program, as clients are told.
+	Version   string
 	Runs      *runs.Runs
 	Registry  *registry.Registry
 	Evidence  *evidence.Registry
@@ -70,9 +73,10 @@ type Server struct {
 	correlation *correlationIDs
 	slots       chan struct{}
 	busy        atomic.Int64 // bytes of the bodies that are being served
-	unframed    sync.Once    // tells once of messages on standard input that no frame is around
 	// warnNamespace is for the one warning that namespace 1 must be allowed.
 	warnNamespace sync.Once
+	// standard is the surface for stock clients of the Model Context Protocol.
+	standard *modelcontext.Server
 	// writeTimeout is the constant of that name, but in its test.
 	writeTimeout time.Duration
 }

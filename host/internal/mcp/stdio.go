@@ -23,12 +23,27 @@ var (
 )
 
 // ServeStdio answers Content-Length frames one at a time, in order, until in ends, which is a clean exit, or the context does.
-// It may leave a read of in behind, since nothing can end one.
+// A client that begins with a brace sends JSON by the line, as stock clients of the Model Context Protocol do, and is served
+// as one. It may leave a read of in behind, since nothing can end one.
 func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	reader := bufio.NewReaderSize(in, maxHeaderLine)
+	byLine := make(chan bool, 1)
+	go func() {
+		first, _ := reader.Peek(1)
+		byLine <- len(first) > 0 && (first[0] == '{' || first[0] == '[')
+	}()
+	select {
+	case <-ctx.Done():
+		return nil
+	case lines := <-byLine:
+		if lines {
+			return s.standard.ServeLines(ctx, reader, out)
+		}
+	}
 	frames := make(chan frame)
-	go s.readFrames(ctx, in, frames)
+	go s.readFrames(ctx, reader, frames)
 	for {
 		select {
 		case <-ctx.Done():
@@ -55,8 +70,7 @@ type frame struct {
 }
 
 // readFrames reads beside the loop that serves: waiting for a peer that says nothing must not keep a host from ending.
-func (s *Server) readFrames(ctx context.Context, in io.Reader, frames chan<- frame) {
-	reader := bufio.NewReaderSize(in, maxHeaderLine)
+func (s *Server) readFrames(ctx context.Context, reader *bufio.Reader, frames chan<- frame) {
 	for {
 		body, err := s.readFrame(reader)
 		select {
@@ -87,12 +101,7 @@ func (s *Server) readFrame(reader *bufio.Reader) ([]byte, error) {
 		}
 		value, found := bytes.CutPrefix(line, []byte("Content-Length:"))
 		if !found {
-			// Other headers are skipped (mcp contract §1.5), and so a client that sends JSON by the line waits for ever.
-			if line[0] == '{' || line[0] == '[' {
-				s.unframed.Do(func() {
-					s.Logger.Warn("standard input is not a Content-Length frame: a message is preceded by Content-Length: BYTES and an empty line")
-				})
-			}
+			// Other headers are skipped (mcp contract §1.5).
 			continue
 		}
 		n, err := strconv.ParseUint(string(bytes.TrimPrefix(bytes.TrimSpace(value), []byte("+"))), 10, 63)

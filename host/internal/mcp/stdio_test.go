@@ -75,7 +75,6 @@ func TestFrames(t *testing.T) {
 		{"lower case", fmt.Sprintf("content-length: %d\r\n\r\n%s", n, listTools), 0, errNoLength},
 		{"indented", fmt.Sprintf(" Content-Length: %d\r\n\r\n%s", n, listTools), 0, errNoLength},
 		{"space before the colon", fmt.Sprintf("Content-Length : %d\r\n\r\n%s", n, listTools), 0, errNoLength},
-		{"lines of JSON", listTools + "\n\n", 0, errNoLength},
 		{"negative", "Content-Length: -1\r\n\r\n", 0, errBadLength},
 		{"no number", "Content-Length: x\r\n\r\n", 0, errBadLength},
 		{"empty", "Content-Length: \r\n\r\n", 0, errBadLength},
@@ -143,13 +142,32 @@ func TestStdioPeerGone(t *testing.T) {
 	}
 }
 
-// TestStdioLines sends JSON without frames, as clients of newer protocols do: nothing can answer, and the log must say why.
+// TestStdioLines sends JSON without frames, as stock clients do: it is answered by the line, and by the standard surface.
 func TestStdioLines(t *testing.T) {
-	r := newRig(t)
-	if answers, err := r.frames(listTools + "\n"); err != nil || len(answers) != 0 {
-		t.Errorf("%d answers, %v", len(answers), err)
-	}
-	if log := r.log.String(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "not a Content-Length frame") {
-		t.Errorf("the log says %q", log)
+	for _, test := range []struct {
+		name, input string
+		answers     int
+	}{
+		{"one", listTools + "\n", 1},
+		{"an end without a line feed", listTools, 1},
+		{"two, and blank lines", listTools + "\n\n \n" + strings.Replace(listTools, `"id":1`, `"id":2`, 1) + "\r\n", 2},
+		{"a notification", listTools + "\n" + `{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n", 1},
+		{"a batch", "[" + listTools + "]\n", 1},
+		{"not JSON", "{\n" + listTools + "\n", 2},
+		{"a line beyond the limit", "{" + strings.Repeat(" ", testMaxBody) + "\n" + listTools + "\n", 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := newRig(t).ServeStdio(t.Context(), strings.NewReader(test.input), &out); err != nil {
+				t.Fatal(err)
+			}
+			lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+			if len(lines) != test.answers {
+				t.Errorf("%d answers, want %d", len(lines), test.answers)
+			}
+			for _, line := range lines {
+				decodeAnswer(t, []byte(line))
+			}
+		})
 	}
 }

@@ -98,5 +98,6 @@ func (s *Server) describeTools() error {
 		list.Tools = append(list.Tools, listedTool{Name: d.Name, Description: d.Description, InputSchema: d.InputSchema, StockSchema: d.InputSchema})
 	}
 	s.list = canonical.Append(nil, list, canonical.Declared)
-	return nil
+	s.standard, err = s.newStandard(list.Tools)
+	return err
 }

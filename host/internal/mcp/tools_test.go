@@ -72,7 +72,7 @@ func TestToolsList(t *testing.T) {
 	if err := decoder.Decode(&list); err != nil {
 		t.Fatal(err)
 	}
-	scenario, err := os.ReadFile("testdata/scenario.schema.json")
+	scenario, err := os.ReadFile("scenario.schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,14 +32,16 @@ type Options struct {
 	MaxInflight int
 	// WriteTimeout is the time that a client has to take one message of an event stream.
 	WriteTimeout time.Duration
-	// Observe is told of each request that was answered, and how; may be nil.
+	// Begin makes the context of a request of standard input, Observe is told of each request that was answered, and how.
+	// Either may be nil.
+	Begin   func(ctx context.Context) context.Context
 	Observe func(ctx context.Context, o Observation)
 }
 
 // Observation is what became of a request.
 type Observation struct {
 	Method, Name string
-	Took         time.Duration
+	Began        time.Time
 	// Err is nil for a result, that of a tool which failed included.
 	Err *Error
 	// Panic and Stack are set when the request panicked.
@@ -83,8 +85,7 @@ type request struct {
 
 // serve answers a request of a client. answered is false when the client cancelled it and wants no answer.
 func (s *Server) serve(ctx context.Context, r *request) (answer []byte, failure *Error, answered bool) {
-	began := time.Now()
-	seen := Observation{Method: r.method}
+	seen := Observation{Method: r.method, Began: time.Now()}
 	defer func() {
 		if p := recover(); p != nil {
 			// It ends the request, not the host and not the loop of a transport.
@@ -93,7 +94,7 @@ func (s *Server) serve(ctx context.Context, r *request) (answer []byte, failure 
 			answer = appendError(nil, &r.id, failure)
 		}
 		if s.options.Observe != nil {
-			seen.Took, seen.Err = time.Since(began), failure
+			seen.Err = failure
 			s.options.Observe(ctx, seen)
 		}
 	}()

@@ -93,6 +93,9 @@ func (l *lines) take(ctx context.Context, fail context.CancelCauseFunc, text []b
 	}
 	calls.Go(func() {
 		defer func() { <-slots }()
+		if l.options.Begin != nil {
+			ctx = l.options.Begin(ctx)
+		}
 		if answer, _, answered := l.serve(ctx, r); answered && !l.send(answer) {
 			fail(l.failed()) // nobody reads
 		}
