@@ -1,8 +1,13 @@
 // Command store-sqlite is a storage plugin that keeps everything in one SQLite file: durable, without a server, for one
 // machine. For hosts on several machines use a store with a server.
+//
+// "store-sqlite adopt FILE" checks a database that another program has written or copied, and makes it fit for use again.
 package main
 
 import (
+	"context"
+	"fmt"
+	"os"
 	"syscall"
 
 	"github.com/decision-gate-host/decision-gate-host/plugins/store-sqlite/internal/sqlite"
@@ -16,5 +21,12 @@ func main() {
 	// The driver creates the write-ahead log beside the database, readable for all unless the process forbids it; other
 	// users of the machine could read there what every recent commit wrote.
 	syscall.Umask(0o077)
+	if len(os.Args) == 3 && os.Args[1] == "adopt" {
+		if err := sqlite.Adopt(context.Background(), os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "store-sqlite:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	sdk.Serve(sqlite.Plugin(version, ""))
 }

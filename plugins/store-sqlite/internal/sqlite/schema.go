@@ -104,7 +104,8 @@ func refuseFile(path string, err error) error {
 		return fault.Wrap(fault.Denied, err, "path: %q or its folder cannot be written by the plugin's user; change the permissions, make the file system writable, or choose another path", path)
 	}
 	if err = classify(context.Background(), err); fault.Is(err, fault.Corrupt) {
-		return fault.Wrap(fault.Corrupt, err, "path: %q is damaged; keep a copy of the file for analysis and restore a backup", path)
+		return fault.Wrap(fault.Corrupt, err, "path: %q is damaged; keep a copy of the file for analysis and restore a backup; "+
+			"if another program has written or copied it, \"store-sqlite adopt\" checks the whole file", path)
 	}
 	return err
 }
