@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -67,7 +66,7 @@ func (c *Catalogue) addPath(o *Options, name string) error {
 	return nil
 }
 
-// markdown finds the Markdown files of a folder, at any depth, sorted: the order of a file system is another on each machine.
+// markdown finds the Markdown files of a folder, at any depth, in the order of their names, which is the same on each machine.
 // Hidden ones are not meant, such as those that a mounted volume keeps its versions in.
 func markdown(folder fs.FS, limit int) (files []string, err error) {
 	walked := 0
@@ -86,7 +85,6 @@ func markdown(folder fs.FS, limit int) (files []string, err error) {
 		}
 		return nil
 	})
-	slices.Sort(files)
 	return files, err
 }
 

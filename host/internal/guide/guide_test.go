@@ -140,7 +140,7 @@ func write(t testing.TB, files map[string]string) string {
 func TestExtra(t *testing.T) {
 	dir := write(t, map[string]string{
 		"a.md": "\n# Alpha Title \n\nintro\n\n## One\nfirst\n\n### Two\nsecond\n", "B é.MD": "no title\n", "sub/a.md": "# Second A\n", "sub/x/a.md": "# Third\n",
-		"a_2.md": "# Is a_2 by name\n", "notes.txt": "# Not Markdown", "empty.md": " \n", "bytes.md": "# \xff", "large.md": "# L\n" + strings.Repeat("x", 1000),
+		"a_2.md": "# Is a_2 by name\n", "notes.txt": "# Not Markdown", "empty.md": " \n", "bytes.md": "# \xff", "large.md": "# L\n" + strings.Repeat("é", 1000),
 		".hidden/a.md": "# Hidden", ".a.md": "# Hidden too",
 	})
 	secret := filepath.Join(write(t, map[string]string{"secret.md": "# Secret"}), "secret.md")
@@ -176,6 +176,9 @@ func TestExtra(t *testing.T) {
 		if !strings.Contains(log.String(), "file="+left) {
 			t.Errorf("nothing is said of %s: %s", left, log.String())
 		}
+	}
+	if !strings.Contains(log.String(), `file=large.md reason="docs.max_doc_bytes has no room for it"`) {
+		t.Error(log.String()) // not that it is cut in the middle of a character
 	}
 	if strings.Contains(log.String(), dir) || strings.Count(log.String(), "\n") != 6 {
 		t.Error(log.String())
