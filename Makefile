@@ -39,13 +39,13 @@ tidy: ## Bring every go.mod and go.sum up to date
 	  { GOWORK=off go mod tidy; ok=$$?; go mod edit -dropreplace $(MODULE)/sdk -dropreplace $(MODULE)/host; exit $$ok; } ) || exit 1; done
 
 .bin/buf:
-	GOBIN="$(CURDIR)/.bin" go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
+	GOBIN="$$PWD/.bin" go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
 .bin/protoc-gen-go:
-	GOBIN="$(CURDIR)/.bin" go install google.golang.org/protobuf/cmd/protoc-gen-go@$(PROTOC_GEN_GO_VERSION)
+	GOBIN="$$PWD/.bin" go install google.golang.org/protobuf/cmd/protoc-gen-go@$(PROTOC_GEN_GO_VERSION)
 .bin/protoc-gen-go-grpc:
-	GOBIN="$(CURDIR)/.bin" go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@$(PROTOC_GEN_GO_GRPC_VERSION)
+	GOBIN="$$PWD/.bin" go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@$(PROTOC_GEN_GO_GRPC_VERSION)
 .bin/staticcheck:
-	GOBIN="$(CURDIR)/.bin" go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	GOBIN="$$PWD/.bin" go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 
 .PHONY: generate
 generate: .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc ## Regenerate code from the protocol buffers, docs/configuration.md, and the pages that the host serves
