@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -64,5 +65,20 @@ func TestFilesAreForTheirUserAlone(t *testing.T) {
 		} else if info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s has mode %v", name, info.Mode())
 		}
+	}
+}
+
+// An operator adopts a file from the command line.
+func TestAdoptCommand(t *testing.T) {
+	program, dir := launchtest.Build(t, "."), t.TempDir()
+	path := filepath.Join(dir, "dg.db")
+	out, err := exec.Command(program, "adopt", path).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "there is no database") {
+		t.Errorf("%v: %s", err, out)
+	}
+	p := launchtest.Start(t, launch.Spec{Path: program}, config(dir))
+	p.Kill(5 * time.Second)
+	if out, err := exec.Command(program, "adopt", path).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
