@@ -121,3 +121,14 @@ func answersTruly(t *testing.T, s *siege, given *acknowledged) (started bool) {
 	}
 	return true
 }
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -264,3 +264,53 @@ func (b *besieged) killHost() error {
 
 func stopped(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) }
 func resumed(pid int) error { return syscall.Kill(pid, syscall.SIGCONT) }
+
+// served is a siege whose host has decided, and what was acknowledged. It is ended in order, or killed.
+func served(t *testing.T, killed bool) (*siege, *acknowledged) {
+	t.Helper()
+	s := newSiege(t, 1)
+	b := s.hosts[0]
+	if err := b.open(); err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, URL: b.host.url, Dir: s.dir}
+	runs := []string{"r1", "r2"}
+	defineLoop(f, runs...)
+	got, stop := newAcknowledged(), make(chan struct{})
+	clients := drive(t, func(int) string { return f.URL }, runs, fewClients, stop, got)
+	waitFor(t, "decisions", func() bool { return got.count() > 80 })
+	close(stop)
+	clients.Wait()
+	end := b.host.end
+	if killed {
+		end = b.killHost
+	}
+	if err := end(); err != nil {
+		t.Fatal(err)
+	}
+	return s, got
+}
+
+// refusedStart starts a host that must refuse to, and returns what it says.
+func refusedStart(t *testing.T, s *siege) string {
+	t.Helper()
+	p, err := launchProgram(filepath.Join(s.dir, "decision-gate"), s.config, s.temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.kill()
+	if p.announced() == nil {
+		t.Error("the host starts")
+		return ""
+	}
+	if err := p.cmd.Wait(); err == nil || p.cmd.ProcessState.ExitCode() < 1 {
+		t.Errorf("the host ends with %v", err)
+	}
+	return lastLine(p.log.String())
+}
+
+// lastLine is what the host says at its end.
+func lastLine(log string) string {
+	log = strings.TrimSpace(log)
+	return log[strings.LastIndexByte(log, '\n')+1:]
+}
