@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
@@ -81,6 +82,27 @@ func schemaLimits(c *config.Config) mcp.SchemaLimits {
 		limits.MaxEntries = math.MaxInt64
 	}
 	return limits
+}
+
+func toolRule(c *config.Config) mcp.ToolRule {
+	return mcp.ToolRule{Allow: c.Tools.Allow, Deny: c.Tools.Deny, ListAll: c.Tools.List == "all"}
+}
+
+// checkTools refuses the name of a tool that does not exist: it would hide nothing, or open nothing.
+func checkTools(c *config.Config) error {
+	var errs []error
+	names := mcp.ToolNames()
+	for _, list := range []struct {
+		name  string
+		names *[]string
+	}{{"allow", &c.Tools.Allow}, {"deny", &c.Tools.Deny}} {
+		for _, name := range *list.names {
+			if !slices.Contains(names, name) {
+				errs = append(errs, c.Refuse(list.names, "Unknown tool", "tools.%s names %s, which is no tool. There are: %s.", list.name, c.Shown(list.names, name), strings.Join(names, ", ")))
+			}
+		}
+	}
+	return config.Join(errs...)
 }
 
 func discoveryRule(c *config.Config) mcp.DiscoveryRule {

@@ -159,6 +159,7 @@ var decided = map[string]struct {
 	"http/foreign-host":                            {403, "a name that was rebound to loopback is not this host"},
 	"namespace/local-verify-has-no-namespace":      {200, "only directories inside runpack.dirs are looked into"},
 	"namespace/local_bare-verify-has-no-namespace": {200, "only directories inside runpack.dirs are looked into"},
+	"http/POST-/mcp":                               {400, "the standard surface answers there"},
 	"limit/over-max":                               {413, "a refused body is answered like any call"},
 	"limit/over-max-beats-correlation":             {413, "a refused body is answered like any call"},
 	"limit/over-max-valid-correlation-not-echoed":  {413, "a refused body is answered like any call"},
@@ -169,8 +170,21 @@ var wireConfigs = map[string]string{
 	"local_bare": recordedPlugin + wireProviders,
 	"small":      recordedPlugin + wireProviders + recordedNamespace + "server { max_body_bytes = 256 }",
 	"local":      recordedPlugin + wireProviders + recordedNamespace,
-	// The recorded configuration hides tools as well, which these exchanges do not call.
-	"passthrough": recordedPlugin + wireProviders + recordedNamespace + "docs {\n  search = false\n  resources = false\n}",
+	"filter": recordedPlugin + wireProviders + recordedNamespace + `
+tools {
+  allow = ["precheck", "providers_list", "schemas_list", "decision_gate_docs_search"]
+  deny  = ["precheck"]
+}
+docs { search = false }`,
+	"passthrough": recordedPlugin + wireProviders + recordedNamespace + `
+tools {
+  allow = ["providers_list"]
+  list  = "all"
+}
+docs {
+  search    = false
+  resources = false
+}`,
 }
 
 const wireProviders = `

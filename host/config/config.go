@@ -26,6 +26,7 @@ type Config struct {
 	Anchors    []*AnchorPolicy `block:"anchors" help:"Anchor that evidence of a provider must carry."`
 	Runpack    Runpack         `block:"runpack" help:"Export and verification of runpacks."`
 	Schemas    Schemas         `block:"schemas" help:"The registry of data shapes."`
+	Tools      Tools           `block:"tools" help:"Which tools clients may call."`
 	Discovery  Discovery       `block:"discovery" help:"Which evidence providers clients may learn about."`
 	Docs       Docs            `block:"docs" help:"The documentation that clients may search and read."`
 
@@ -110,6 +111,14 @@ type Runpack struct {
 type Schemas struct {
 	MaxSchemaBytes int64 `hcl:"max_schema_bytes" default:"1048576" min:"1" max:"10485760" unit:"bytes" help:"Largest data shape."`
 	MaxEntries     int64 `hcl:"max_entries" default:"0" min:"0" max:"1000000" unit:"data shapes" help:"Data shapes a namespace may hold; 0 means no limit."`
+}
+
+// Tools is which tools clients may call (mcp contract §3.6).
+type Tools struct {
+	// Allow is nil when absent, which opens every tool; an empty list opens none.
+	Allow []string `hcl:"allow" max:"64" help:"Tools that may be called; all when absent, none when empty."`
+	Deny  []string `hcl:"deny" max:"64" help:"Tools that may not be called, whatever allow says."`
+	List  string   `hcl:"list" default:"callable" oneof:"callable,all" help:"Tools that tools/list on /rpc names: those that may be called, or all."`
 }
 
 // Discovery is what clients may learn about providers (mcp contract §4.16). It does not say which of them may be asked.

@@ -112,6 +112,7 @@ func TestLoad(t *testing.T) {
 	want.Validation.DeepEquals = true
 	want.Anchors = []*AnchorPolicy{{Provider: "json", Type: "file_path_rooted", RequiredFields: []string{"path"}}}
 	want.Runpack.Dirs = []string{"testdata/out"}
+	want.Tools.Deny = []string{"scenario_define"}
 	want.Discovery.Deny = []string{"env"}
 	want.Docs.Resources, want.Docs.ExtraPaths, want.Docs.MaxSections = false, []string{"testdata/guides"}, 5
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(Body{}, origin{}), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
@@ -140,6 +141,7 @@ func TestDefaults(t *testing.T) {
 		Validation: Validation{Strict: true, Profile: "strict_core_v1"},
 		Runpack:    Runpack{MaxArtifactBytes: 4 << 30},
 		Schemas:    Schemas{MaxSchemaBytes: 1 << 20},
+		Tools:      Tools{List: "callable"},
 		Discovery:  Discovery{MaxResponseBytes: 1 << 20},
 		Docs:       Docs{Search: true, Resources: true, Own: true, MaxDocBytes: 1 << 18, MaxTotalBytes: 1 << 20, MaxDocs: 32, MaxSections: 10},
 	}

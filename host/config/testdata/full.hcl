@@ -43,6 +43,7 @@ anchors "json" {
   required_fields = ["path"]
 }
 runpack { dirs = ["out"] }
+tools { deny = ["scenario_define"] }
 discovery { deny = ["env"] }
 docs {
   resources    = false

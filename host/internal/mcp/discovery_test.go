@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -119,4 +121,44 @@ func TestContractTooLarge(t *testing.T) {
 		t.Errorf("%d %s", response.StatusCode, body)
 	}
 	r.must("provider_check_schema_get", `{"provider_id":"env","check_id":"get"}`)
+}
+
+// TestHiddenTools are unknown on both surfaces, to calls and to lists, but for the list of /rpc where that is wanted.
+func TestHiddenTools(t *testing.T) {
+	for _, test := range []struct {
+		rule         ToolRule
+		called, list []string
+	}{
+		{ToolRule{Allow: []string{"precheck", "providers_list"}, Deny: []string{"precheck"}}, []string{"providers_list"}, []string{"providers_list"}},
+		{ToolRule{Allow: []string{"precheck", "providers_list"}, Deny: []string{"precheck"}, ListAll: true}, []string{"providers_list"}, ToolNames()},
+		{ToolRule{Allow: []string{}}, nil, nil},
+		{ToolRule{Deny: ToolNames()[1:]}, []string{"scenario_define"}, []string{"scenario_define"}},
+	} {
+		r := newRig(t, func(c *Config) { c.Tools = test.rule })
+		var list struct{ Tools []struct{ Name string } }
+		if err := json.Unmarshal(r.send(listTools).Result, &list); err != nil {
+			t.Fatal(err)
+		}
+		var listed []string
+		for _, tool := range list.Tools {
+			listed = append(listed, tool.Name)
+		}
+		if !slices.Equal(listed, test.list) {
+			t.Errorf("%+v: listed are %q", test.rule, listed)
+		}
+		standard := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8080/mcp", strings.NewReader(listTools))
+		for name, value := range map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"} {
+			standard.Header.Set(name, value)
+		}
+		response, body := r.http(standard)
+		for _, name := range ToolNames() {
+			if named := strings.Contains(body, `"name":"`+name+`"`); response.StatusCode != 200 || named != slices.Contains(test.called, name) {
+				t.Errorf("%+v: /mcp lists %s: %t, %d %.200s", test.rule, name, named, response.StatusCode, body)
+			}
+			a := r.call(name, `{}`)
+			if hidden := a.Error != nil && a.Error.Message == "unknown tool"; hidden == slices.Contains(test.called, name) {
+				t.Errorf("%+v: %s: %+v", test.rule, name, a.Error)
+			}
+		}
+	}
 }

@@ -43,6 +43,8 @@ type Config struct {
 	Strict strict.Rules
 	// Disclosed says of a provider whether evidence_query returns its values.
 	Disclosed func(gate.ProviderID) bool
+	// Tools says which tools are served.
+	Tools ToolRule
 	// Discovery says what clients may learn of providers, Docs what they may read.
 	Discovery DiscoveryRule
 	Docs      Docs

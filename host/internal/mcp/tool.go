@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 )
@@ -69,7 +70,28 @@ type listedTool struct {
 	StockSchema canonical.Value `member:"inputSchema"`
 }
 
-// describeTools prepares the answer to tools/list.
+// ToolRule says which tools are served (mcp contract §3.6).
+type ToolRule struct {
+	// Allow is nil where all are served. Deny wins.
+	Allow, Deny []string
+	// ListAll lists on /rpc what is not served as well.
+	ListAll bool
+}
+
+func (r *ToolRule) serves(name string) bool {
+	return (r.Allow == nil || slices.Contains(r.Allow, name)) && !slices.Contains(r.Deny, name)
+}
+
+// ToolNames are the names of all tools, in the order in which they are listed.
+func ToolNames() []string {
+	names := make([]string, len(served))
+	for i, t := range served {
+		names[i] = t.name
+	}
+	return names
+}
+
+// describeTools prepares the answer to tools/list. A tool that is not served is unknown to a call, as one that does not exist.
 func (s *Server) describeTools() error {
 	v, err := canonical.Parse(descriptions)
 	if err != nil {
@@ -86,6 +108,7 @@ func (s *Server) describeTools() error {
 	var list struct {
 		Tools []listedTool `member:"tools"`
 	}
+	var callable []listedTool
 	for i, t := range served {
 		d := described[i]
 		if d.Name != t.name {
@@ -94,10 +117,17 @@ func (s *Server) describeTools() error {
 		if t == searchTool && !s.Docs.Search {
 			continue
 		}
-		s.tools[t.name] = t
-		list.Tools = append(list.Tools, listedTool{Name: d.Name, Description: d.Description, InputSchema: d.InputSchema, StockSchema: d.InputSchema})
+		shown := listedTool{Name: d.Name, Description: d.Description, InputSchema: d.InputSchema, StockSchema: d.InputSchema}
+		open := s.Tools.serves(t.name)
+		if open {
+			s.tools[t.name] = t
+			callable = append(callable, shown)
+		}
+		if open || s.Tools.ListAll {
+			list.Tools = append(list.Tools, shown)
+		}
 	}
 	s.list = canonical.Append(nil, list, canonical.Declared)
-	s.standard, err = s.newStandard(list.Tools)
+	s.standard, err = s.newStandard(callable)
 	return err
 }
