@@ -170,12 +170,11 @@ func (d *Directory) descend(components []string, create bool) (*os.Root, error) 
 // opened must be what was looked at: a link that is put in its place in between leads elsewhere.
 func enter(parent *os.Root, name string, create bool) (*os.Root, error) {
 	if create {
-		switch err := parent.Mkdir(name, dirMode); {
-		case err == nil:
-			if err := syncDir(parent); err != nil {
-				return nil, err
-			}
-		case !errors.Is(err, fs.ErrExist):
+		if err := parent.Mkdir(name, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		// Also what is there already: an export that failed or was killed may have made it, and not have synced it.
+		if err := syncDir(parent); err != nil {
 			return nil, err
 		}
 	}

@@ -30,4 +30,5 @@ var checks = []check{
 var processChecks = []processCheck{
 	{"Memory", "the memory of Write and Open does not grow with the file", false, checkMemory},
 	{"Durable", "files and directory entries are synced before Finish answers", true, checkDurable},
+	{"SyncError", "a bundle whose sync failed is not answered as stored, and neither is a later one on what it left", true, checkSyncError},
 }

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 )
 
 // syncDelay holds every sync up, so that an answer that does not wait for it is early by more than clocks disagree.
@@ -21,35 +24,45 @@ const tracedCalls = "?open,?creat,openat,write,pwrite64,writev,pwritev,pwritev2,
 // and each new directory entry by a sync of its directory, which ended before Finish was answered. Killing a process does
 // not test that: the kernel keeps what a killed process wrote.
 func checkDurable(t T, p *processes) {
+	// Two bundles: the second finds directories that the first has made.
+	finished := exportTraced(t, p, dataDir(t), "delay_exit="+syncDelay, 2)
+	if finished < 2 {
+		t.Errorf("%d of 2 bundles were finished", finished)
+	}
+}
+
+// checkSyncError lets the first syncs of each thread pass and no other. Whatever Finish answers as stored must be durable
+// all the same: a plugin may fail, or write again, but not ignore the error.
+func checkSyncError(t T, p *processes) {
+	for _, passing := range []int{1, 2, 3, 5, 8} {
+		exportTraced(t, p, dataDir(t), fmt.Sprintf("error=EIO:when=%d+", passing), 6)
+	}
+}
+
+// exportTraced exports bundles under strace, which does something to every sync, and asserts that those that were finished
+// are durable. It answers how many were.
+func exportTraced(t T, p *processes, dir, inject string, bundles int) (finished int) {
+	t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		t.Fatalf("strace is needed to see whether bundles are synced: run apt-get install strace")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
 	defer cancel()
-	dir := dataDir(t)
 	traceFile := filepath.Join(t.TempDir(), "trace")
-	o, process := p.start(t, dir, strace, "-f", "-qq", "-ttt", "-T", "-y", "-s", "0", "-o", traceFile,
-		"-e", "trace="+tracedCalls, "-e", "inject=fsync,fdatasync:delay_exit="+syncDelay, "--")
+	sink, process, err := p.try(t, dir, strace, "-f", "-qq", "-ttt", "-T", "-y", "-s", "0", "-o", traceFile,
+		"-e", "trace="+tracedCalls, "-e", "inject=fsync,fdatasync:"+inject, "--")
+	if err != nil {
+		return 0 // failing to open is an honest answer to a failing sync
+	}
 	var exports [][2]time.Time
-	// Two bundles: the second finds directories that the first has made.
-	for _, content := range []string{"durable", "durable too"} {
-		w := sample(1, 2, "scenario", "run", content)
-		w.files = append([]file{{"a/b/c", []byte(content)}}, w.files...)
+	for i := range bundles {
+		w := sample(1, 2, "scenario", "run", fmt.Sprint("durable ", i))
+		w.files = append([]file{{"a/b/c", []byte(w.files[0].content)}}, w.files...)
 		begun := time.Now()
-		id, err := o.sink.Begin(ctx, w.key, w.tags)
-		if err != nil {
-			t.Fatalf("Begin: %v", err)
+		if err := exportTo(ctx, sink, w); err == nil {
+			exports = append(exports, [2]time.Time{begun, time.Now()})
 		}
-		for _, f := range w.files {
-			if _, err := o.sink.Write(ctx, id, f.path, bytes.NewReader(f.content)); err != nil {
-				t.Fatalf("Write: %v", err)
-			}
-		}
-		if _, err := o.sink.Finish(ctx, id, manifestPath, sha256.Sum256(w.manifest().content)); err != nil {
-			t.Fatalf("Finish: %v", err)
-		}
-		exports = append(exports, [2]time.Time{begun, time.Now()})
 	}
 	process.Kill(killGrace) // strace writes its last lines when the plugin ends.
 	text, err := os.ReadFile(traceFile)
@@ -65,6 +78,21 @@ func checkDurable(t T, p *processes) {
 			t.Errorf("%s", problem)
 		}
 	}
+	return len(exports)
+}
+
+func exportTo(ctx context.Context, sink runpack.Sink, w bundle) error {
+	id, err := sink.Begin(ctx, w.key, w.tags)
+	if err != nil {
+		return err
+	}
+	for _, f := range w.files {
+		if _, err := sink.Write(ctx, id, f.path, bytes.NewReader(f.content)); err != nil {
+			return err
+		}
+	}
+	_, err = sink.Finish(ctx, id, manifestPath, sha256.Sum256(w.manifest().content))
+	return err
 }
 
 // killGrace is the time that a plugin gets to end in order.

@@ -62,6 +62,7 @@ func TestWrongProcesses(t *testing.T) {
 		{"no file sync", "Durable", "the bytes of"},
 		{"no directory sync", "Durable", "the entry of"},
 		{"late sync", "Durable", "the bytes of"},
+		{"deaf sync", "SyncError", "was not synced"},
 		{"buffers", "Memory", "held in memory"},
 	} {
 		t.Run(wrong.broken, func(t *testing.T) {

@@ -1,6 +1,8 @@
 package runpacktest
 
 import (
+	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch/launchtest"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
 	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 )
 
@@ -59,6 +62,24 @@ func (p *processes) start(t T, dir string, prefix ...string) (opened, *launch.Pr
 }
 
 // dataDir is an empty directory for a process check.
+// try is start for a plugin that may refuse to open.
+func (p *processes) try(t T, dir string, prefix ...string) (runpack.Sink, *launch.Process, error) {
+	t.Helper()
+	command := append(prefix, p.command...)
+	process := launchtest.Launch(t, launch.Spec{Name: filepath.Base(p.command[0]), Path: command[0], Args: command[1:]})
+	body, err := json.Marshal(p.config(dir))
+	if err != nil {
+		t.Fatalf("marshal the configuration: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	if _, err := pb.NewPluginClient(process.Conn()).Configure(ctx, &pb.ConfigureRequest{ConfigJson: body}); err != nil {
+		process.Kill(killGrace)
+		return nil, nil, err
+	}
+	return runpack.NewClient(process.Conn()), process, nil
+}
+
 func dataDir(t T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")

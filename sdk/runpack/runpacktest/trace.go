@@ -30,7 +30,8 @@ type event struct {
 }
 
 // unsynced answers what of the entries beneath dir, made between begun and answered and still there, was not durable
-// when the answer came.
+// when the answer came. The directories above them count whenever they were made: an export that failed may have left one
+// whose own entry is not durable, and with it everything in it.
 func unsynced(events []event, dir string, begun, answered time.Time) []string {
 	// A path is where an entry was at the time; what counts is where it is in the end.
 	final := func(i int, path string) string {
@@ -41,6 +42,16 @@ func unsynced(events []event, dir string, begun, answered time.Time) []string {
 		}
 		return path
 	}
+	during := func(e event) bool { return !e.end.Before(begun) && !e.start.After(answered) }
+	above := map[string]bool{}
+	for i, e := range events {
+		if e.kind == synced || e.kind == syncAll || !during(e) {
+			continue
+		}
+		for path := filepath.Dir(final(i, e.path)); strings.HasPrefix(path, dir+"/"); path = filepath.Dir(path) {
+			above[path] = true
+		}
+	}
 	type need struct {
 		since time.Time
 		what  string
@@ -49,7 +60,10 @@ func unsynced(events []event, dir string, begun, answered time.Time) []string {
 	seen := 0
 	for i, e := range events {
 		path := final(i, e.path)
-		if e.kind == synced || e.kind == syncAll || !strings.HasPrefix(path, dir+"/") || e.end.Before(begun) || e.start.After(answered) {
+		if e.kind == synced || e.kind == syncAll || !strings.HasPrefix(path, dir+"/") {
+			continue
+		}
+		if !during(e) && (e.kind == wrote || e.start.After(answered) || !above[path]) {
 			continue
 		}
 		if _, err := os.Lstat(path); err != nil {

@@ -43,6 +43,11 @@ func TestUnsynced(t *testing.T) {
 		{"the rename is not synced", []string{
 			dir, `7 14.000000 rename("DIR/tmp", "DIR/d") = 0 <0.000010>`,
 		}, []string{"the entry of DIR/d"}},
+		{"the directory was made by an export that failed", []string{
+			`7 5.000000 mkdirat(3<DIR>, "d", 0700) = 0 <0.000010>`, `7 5.100000 fsync(3<DIR>) = -1 EIO (Input/output error) (INJECTED) <0.000010>`,
+			`7 10.000000 openat(4<DIR/d>, "g", O_RDWR|O_CREAT, 0600) = 5<DIR/d/g> <0.000010>`,
+			`7 10.100000 fsync(5<DIR/d/g>) = 0 <0.000010>`, `7 10.200000 fsync(4<DIR/d>) = 0 <0.000010>`,
+		}, []string{"the entry of DIR/d"}},
 		{"a temporary file is not", []string{create, write, sync, dir, `7 14.000000 openat(3<DIR>, "gone", O_CREAT, 0600) = 6<DIR/gone> <0.000010>`}, nil},
 		{"nothing was written here", []string{`7 11.000000 write(1</elsewhere>, ""..., 10) = 10 <0.000010>`}, []string{"set Remote"}},
 	} {

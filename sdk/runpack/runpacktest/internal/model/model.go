@@ -28,6 +28,8 @@ type Sink struct {
 	Dir string
 	// NoFileSync and NoDirSync leave out a sync; LateSync does it after the answer.
 	NoFileSync, NoDirSync, LateSync bool
+	// DeafSync does not hear when a sync fails.
+	DeafSync bool
 	// Buffers holds a whole file in memory.
 	Buffers bool
 
@@ -141,7 +143,7 @@ func (s *Sink) syncFile(f *os.File) error {
 	if s.NoFileSync || s.LateSync {
 		return nil
 	}
-	return f.Sync()
+	return s.heard(f.Sync())
 }
 
 func (s *Sink) syncDir(name string) error {
@@ -153,7 +155,14 @@ func (s *Sink) syncDir(name string) error {
 		return err
 	}
 	defer d.Close()
-	return d.Sync()
+	return s.heard(d.Sync())
+}
+
+func (s *Sink) heard(err error) error {
+	if s.DeafSync {
+		return nil
+	}
+	return err
 }
 
 // Finish implements runpack.Sink.

@@ -20,7 +20,7 @@ func main() {
 			}
 			return &model.Sink{
 				Dir: c.Path, NoFileSync: c.Broken == "no file sync", NoDirSync: c.Broken == "no directory sync",
-				LateSync: c.Broken == "late sync", Buffers: c.Broken == "buffers",
+				LateSync: c.Broken == "late sync", DeafSync: c.Broken == "deaf sync", Buffers: c.Broken == "buffers",
 			}, nil
 		},
 		Config: sdk.ConfigSchema{Attributes: []sdk.Attribute{
