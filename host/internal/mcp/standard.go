@@ -48,7 +48,18 @@ func (s *Server) newStandard(described []listedTool) (*modelcontext.Server, erro
 	if err != nil {
 		return nil, err
 	}
-	return modelcontext.New(modelcontext.Catalog{
+	return modelcontext.New(s.standardCatalog(tools), modelcontext.Options{
+		MaxMessage:   s.MaxBody,
+		MaxInflight:  s.MaxInflight,
+		WriteTimeout: s.writeTimeout,
+		Begin:        s.beginLine,
+		Observe:      s.observe,
+	})
+}
+
+// standardCatalog is what it offers.
+func (s *Server) standardCatalog(tools []modelcontext.Tool) modelcontext.Catalog {
+	return modelcontext.Catalog{
 		Name:         "decision-gate-host",
 		Title:        "Decision Gate Host",
 		Version:      cmp.Or(s.Version, "unknown"),
@@ -57,13 +68,7 @@ func (s *Server) newStandard(described []listedTool) (*modelcontext.Server, erro
 		Resources:    s.standardResources(),
 		Prompts:      s.prompts(),
 		Complete:     s.completePrompt,
-	}, modelcontext.Options{
-		MaxMessage:   s.MaxBody,
-		MaxInflight:  s.MaxInflight,
-		WriteTimeout: s.writeTimeout,
-		Begin:        s.beginLine,
-		Observe:      s.observe,
-	})
+	}
 }
 
 func (s *Server) standardTools(described []listedTool) ([]modelcontext.Tool, error) {
