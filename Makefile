@@ -74,12 +74,24 @@ lint: .bin/staticcheck ## Check format, vet, staticcheck, module files and that 
 	  for p in $(PLUGINS); do CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -o /dev/null ./plugins/$$p || exit 1; done; done
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet work
 
+# Programs of other people that the tests run, pinned by a lock file: the conformance suite of the Model Context Protocol, its
+# TypeScript SDK and a JavaScript runtime. npm leaves the file behind when it is done.
+NPM_DONE := .bin/npm/node_modules/.package-lock.json
+$(NPM_DONE): host/interop/npm/package-lock.json
+	@mkdir -p .bin/npm && cp host/interop/npm/package.json host/interop/npm/package-lock.json .bin/npm/
+	npm ci --prefix .bin/npm --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 # What the tests need beside Go: a C compiler for the race detector, strace to see what a plugin syncs, curl as the README
-# uses it.
+# uses it, npm for the programs above.
 .PHONY: setup
-setup: ## Install what the tests need from Debian, when it is missing
+setup: debian $(NPM_DONE) ## Install what the tests need from Debian and npm, when it is missing
+
+.PHONY: debian
+debian:
 	@missing=''; command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; command -v strace >/dev/null || missing="$$missing strace"; \
 	command -v git >/dev/null || missing="$$missing git"; command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v npm >/dev/null || missing="$$missing npm"; \
 	[ -z "$$missing" ] || { echo "installing$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing; }
 
@@ -87,6 +99,13 @@ setup: ## Install what the tests need from Debian, when it is missing
 .PHONY: check-portable
 check-portable: ## Build, demo and test in a path with a space in it, as a user who is not root
 	@.ci/portable
+
+$(NPM_DONE): | debian
+
+.PHONY: conformance
+conformance: setup ## Run the official conformance suite of the Model Context Protocol, and the official SDKs, against /mcp
+	go test -count=1 -run '^TestConformance$$' -v ./host/internal/mcp
+	go test -count=1 ./host/interop
 
 .PHONY: test
 test: setup check-generated lint check-portable ## Run every test, with the race detector
