@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"runtime/debug"
 
 	"github.com/decision-gate-host/decision-gate-host/examples/embedded/journal"
 	"github.com/decision-gate-host/decision-gate-host/sdk"
@@ -13,7 +14,12 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
+// garbagePercent is how much garbage there may be beside what is kept. All of a journal is, so with Go's 100 the process would
+// take twice its size.
+const garbagePercent = 25
+
 func main() {
+	debug.SetGCPercent(garbagePercent)
 	sdk.Serve(sdk.Plugin{
 		Name:    "store-journal",
 		Version: "0.1.0",
