@@ -46,6 +46,8 @@ type Config struct {
 	// loopback. What is for another host, or comes from a page of another, is refused. The host does not know its callers:
 	// name a host only where the server checks who calls before it asks the handler.
 	Hosts []string
+	// Version is what clients of the Model Context Protocol are told to be talking to; "unknown" when it is empty.
+	Version string
 	// Logger takes the log of the host and of its plugins; nil is slog.Default.
 	Logger *slog.Logger
 }
@@ -168,6 +170,7 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 	settings := gateSettings(cfg.Settings)
 	definitions := registry.New(backend)
 	return mcp.New(mcp.Config{
+		Version:     cfg.Version,
 		Runs:        runs.New(backend, definitions, providers, settings, name),
 		Registry:    definitions,
 		Evidence:    providers,
@@ -194,7 +197,8 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 // no time within which a request must arrive: that is the server's.
 func (h *Host) Handler() http.Handler { return h.server.Handler() }
 
-// ServeStdio answers Content-Length frames until in ends or the context does.
+// ServeStdio answers Content-Length frames, or messages of the Model Context Protocol by the line, until in ends or the
+// context does.
 func (h *Host) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	return h.server.ServeStdio(ctx, in, out)
 }

@@ -45,7 +45,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	log := c.logger(std)
-	h, err := host.Open(ctx, host.Config{Settings: settings, Logger: log})
+	h, err := host.Open(ctx, host.Config{Settings: settings, Version: version, Logger: log})
 	if err != nil {
 		if listener != nil {
 			listener.Close()
