@@ -3,6 +3,7 @@ package host_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,7 +63,7 @@ func TestHostGraphHoldsNoBackend(t *testing.T) {
 	}
 	sdk := filepath.Join(filepath.Dir(host), "sdk")
 	work := filepath.Join(t.TempDir(), "go.work")
-	content := "go 1.26.0\nuse (\n" + host + "\n" + sdk + "\n)\nreplace " + product + "sdk v0.0.0 => " + sdk + "\n"
+	content := fmt.Sprintf("go 1.26.0\nuse (\n%q\n%q\n)\nreplace %ssdk v0.0.0 => %q\n", host, sdk, product, sdk)
 	if err := os.WriteFile(work, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -178,7 +178,7 @@ func parseCall(name, rest string, start time.Time) (event, bool) {
 		if name != "creat" && !strings.Contains(rest, "O_CREAT") {
 			return event{}, false
 		}
-		e.kind, e.path = entered, m[2]
+		e.kind, e.path = entered, unescape(m[2])
 	case "mkdir":
 		e.kind, e.path = entered, unquote(args, 0)
 	case "mkdirat":
@@ -195,14 +195,18 @@ func parseCall(name, rest string, start time.Time) (event, bool) {
 	return e, e.kind == syncAll || filepath.IsAbs(e.path)
 }
 
-func splitArgs(s string) []string { return strings.Split(s, ", ") }
+// argument is a string, a descriptor with its path, or anything without a comma. Paths may have commas, in quotes and in
+// brackets; what would end them is escaped.
+var argument = regexp.MustCompile(`(?:"(?:[^"\\]|\\.)*"|<[^>]*>|[^",<])+`)
+
+func splitArgs(s string) []string { return argument.FindAllString(s, -1) }
 
 func descriptorPath(args []string, i int) string {
 	if i >= len(args) {
 		return ""
 	}
-	if m := descriptor.FindStringSubmatch(args[i]); m != nil {
-		return m[1]
+	if m := descriptor.FindStringSubmatch(strings.TrimSpace(args[i])); m != nil {
+		return unescape(m[1])
 	}
 	return ""
 }
@@ -211,7 +215,20 @@ func unquote(args []string, i int) string {
 	if i >= len(args) {
 		return ""
 	}
-	return strings.Trim(args[i], `"`)
+	arg := strings.TrimSpace(args[i])
+	return unescape(strings.TrimSuffix(strings.TrimPrefix(arg, `"`), `"`))
+}
+
+// escaped is a byte as strace prints one that is not plain text: in octal, or behind a backslash.
+var escaped = regexp.MustCompile(`\\(?:[0-7]{1,3}|.)`)
+
+func unescape(s string) string {
+	return escaped.ReplaceAllStringFunc(s, func(e string) string {
+		if code, err := strconv.ParseUint(e[1:], 8, 8); err == nil {
+			return string([]byte{byte(code)})
+		}
+		return e[1:]
+	})
 }
 
 // join resolves a name against the directory that the argument before it holds open.

@@ -43,6 +43,11 @@ func TestUnsynced(t *testing.T) {
 		{"the rename is not synced", []string{
 			dir, `7 14.000000 rename("DIR/tmp", "DIR/d") = 0 <0.000010>`,
 		}, []string{"the entry of DIR/d"}},
+		{"the names are of any text", []string{
+			`7 10.000000 openat(AT_FDCWD</a \"b\", c's \303\274>, "DIR/f", O_WRONLY|O_CREAT|O_EXCL, 0600) = 5<DIR/f> <0.000010>`,
+			write, sync,
+			`7 12.100000 renameat(AT_FDCWD</a, b>, "DIR/x, \"y\"", AT_FDCWD</a, b>, "DIR/\303\274, z") = 0 <0.000010>`,
+		}, []string{"the entry of DIR/ü, z"}},
 		{"the directory was made by an export that failed", []string{
 			`7 5.000000 mkdirat(3<DIR>, "d", 0700) = 0 <0.000010>`, `7 5.100000 fsync(3<DIR>) = -1 EIO (Input/output error) (INJECTED) <0.000010>`,
 			`7 10.000000 openat(4<DIR/d>, "g", O_RDWR|O_CREAT, 0600) = 5<DIR/d/g> <0.000010>`,
@@ -56,7 +61,7 @@ func TestUnsynced(t *testing.T) {
 			if err := os.MkdirAll(filepath.Join(data, "d"), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{"f", "d/g"} {
+			for _, name := range []string{"f", "d/g", "ü, z"} {
 				if err := os.WriteFile(filepath.Join(data, name), nil, 0o600); err != nil {
 					t.Fatal(err)
 				}
