@@ -49,19 +49,16 @@ func (s *Server) Post(w http.ResponseWriter, r *http.Request, body []byte) {
 		session.name = newSessionID(capabilitiesOf(declared))
 		w.Header().Set(sessionHeader, session.name)
 	}
-	stream := &eventStream{w: w, possible: accepts.events, timeout: s.options.WriteTimeout}
+	stream := &eventStream{w: w, timeout: s.options.WriteTimeout, can: accepts.events, must: !accepts.json}
 	answer, failure, answered := s.serve(r.Context(), &request{message: m, session: session, out: stream})
 	switch {
 	case !answered && accepts.events:
 		stream.end(nil) // a stream that ends without an answer is how none is sent
 	case !answered:
-		s.Refuse(w, http.StatusOK, refuse(InvalidRequest, "%s", errCancelled))
+		s.reject(w, http.StatusOK, &m, refuse(InvalidRequest, "%s", errCancelled))
 	case stream.end(answer):
-	case accepts.json:
-		s.write(w, statusOf(&session, failure), answer)
 	default:
-		stream.begin()
-		stream.end(answer)
+		s.write(w, statusOf(&session, failure), answer)
 	}
 }
 
@@ -95,11 +92,16 @@ func (s *Server) reject(w http.ResponseWriter, status int, m *message, e *Error)
 }
 
 func (s *Server) write(w http.ResponseWriter, status int, body []byte) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.options.WriteTimeout))
+	connection := http.NewResponseController(w)
+	_ = connection.SetWriteDeadline(time.Now().Add(s.options.WriteTimeout))
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
+	if connection.Flush() == nil {
+		// It is this answer's alone: the next one on the connection may be of another handler.
+		_ = connection.SetWriteDeadline(time.Time{})
+	}
 }
 
 // identify finds out by which revision a message is to be read, and checks what that asks of the headers.
@@ -214,18 +216,13 @@ func acceptable(headers []string) (a accepted) {
 
 // eventStream is the answer to a request as events. It begins with the first message, so that most answers are plain JSON.
 type eventStream struct {
-	w        http.ResponseWriter
-	possible bool
-	timeout  time.Duration
+	w       http.ResponseWriter
+	timeout time.Duration
+	// can says that the client takes events, must that it takes nothing else.
+	can, must bool
 
 	mu           sync.Mutex
 	begun, ended bool
-}
-
-func (e *eventStream) begin() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.start()
 }
 
 func (e *eventStream) start() {
@@ -244,7 +241,7 @@ func (e *eventStream) start() {
 func (e *eventStream) send(message []byte) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.possible || e.ended {
+	if !e.can || e.ended {
 		return false
 	}
 	e.start()
@@ -257,22 +254,24 @@ func (e *eventStream) event(message []byte) bool {
 	_ = out.SetWriteDeadline(time.Now().Add(e.timeout))
 	event := make([]byte, 0, len(message)+len("event: message\ndata: \n\n"))
 	event = append(append(append(event, "event: message\ndata: "...), message...), "\n\n"...)
-	_, err := e.w.Write(event)
-	return err == nil && out.Flush() == nil
+	if _, err := e.w.Write(event); err != nil || out.Flush() != nil {
+		return false
+	}
+	_ = out.SetWriteDeadline(time.Time{})
+	return true
 }
 
-// end writes the answer, where there is one, if a stream has begun, and lets nothing follow. It is false when none has, and
-// the answer is still to be written.
+// end lets nothing follow the answer, which it writes where a stream has begun or must. It is false where the answer is still
+// to be written, as JSON. A nil answer is none.
 func (e *eventStream) end(answer []byte) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.ended = true
-	switch {
-	case answer == nil:
-		e.start()
-	case !e.begun:
+	if answer != nil && !e.begun && !e.must {
 		return false
-	default:
+	}
+	e.start()
+	if answer != nil {
 		e.event(answer)
 	}
 	return true

@@ -64,15 +64,14 @@ func newSessionID(c capabilities) string {
 // parseSessionID reads the id of a session; ok is false for one that no host issued.
 func parseSessionID(id string) (c capabilities, ok bool) {
 	random, letters, found := strings.Cut(id, "-")
-	if raw, err := hex.DecodeString(random); !found || err != nil || len(raw) != sessionBytes || len(letters) > len(capabilityLetters) {
+	if raw, err := hex.DecodeString(random); !found || err != nil || len(raw) != sessionBytes {
 		return "", false
 	}
-	for i := range len(letters) {
-		if !strings.ContainsRune("ers", rune(letters[i])) {
-			return "", false
-		}
+	rest := letters
+	for _, known := range capabilityLetters {
+		rest = strings.TrimPrefix(rest, string(known.letter))
 	}
-	return capabilities(letters), true
+	return capabilities(letters), rest == ""
 }
 
 // levels are the severities of log messages, least severe first (RFC 5424).
