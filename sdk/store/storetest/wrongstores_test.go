@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
@@ -469,6 +470,17 @@ var wrongStores = []struct {
 			}
 			return eachOp(ctx, w, commit)
 		})
+	}},
+	{"commit torn by a crash", []string{"crash-recovery"}, nil, func(w *wrong, _ *world) {
+		var calls atomic.Int64
+		w.commit = func(ctx context.Context, commits []store.Commit) ([]store.Outcome, error) {
+			// The commits of that check have so many ops. The call that is cut off is never answered.
+			if len(commits) == 2 && len(commits[0].Ops) > crashOps && calls.Add(1) == 7 {
+				_, _ = w.one(ctx, store.Commit{ID: randomID(), Ops: commits[0].Ops[:crashOps/2]})
+				return nil, fault.New(fault.Unavailable, "killed")
+			}
+			return w.Store.Commit(ctx, commits)
+		}
 	}},
 	{"forgets what was not flushed at a crash", []string{"crash-recovery"}, nil, func(w *wrong, shared *world) { w.buffered(shared) }},
 }
