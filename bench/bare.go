@@ -129,13 +129,20 @@ type bareLoop struct {
 // copyFrames is the length of the log, in pages, after which it is copied into the database, as in the plugin.
 const copyFrames = 4000
 
+// checksumBytes is the space at the end of each page from which the driver knows that it is for a checksum.
+const checksumBytes = 8
+
 func newBareLoop(path string, s sample) (*bareLoop, error) {
 	l := &bareLoop{sample: s, copying: make(chan struct{}, 1)}
 	var err error
-	if l.db, err = sqlite3.Open(path); err != nil {
+	if l.db, err = sqlite3.Open("file:" + path + "?vfs=" + bareLayer); err != nil {
 		return nil, err
 	}
-	// What the plugin has. The log is copied by a connection of its own, and begins anew when that is done.
+	// The file is as the plugin's: pages with checksums, and a log that is synced with each transaction. The log is copied by
+	// a connection of its own, and begins anew when that is done.
+	if _, err := l.db.FileControl("main", sqlite3.FCNTL_RESERVE_BYTES, checksumBytes); err != nil {
+		return nil, err
+	}
 	const pragmas = `PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0`
 	if err := l.db.Exec(pragmas); err != nil {
 		return nil, err
@@ -145,7 +152,7 @@ func newBareLoop(path string, s sample) (*bareLoop, error) {
 			return nil, err
 		}
 	}
-	if l.copier, err = sqlite3.Open(path); err != nil {
+	if l.copier, err = sqlite3.Open("file:" + path + "?vfs=" + bareLayer); err != nil {
 		return nil, err
 	}
 	if err := l.copier.Exec(`PRAGMA synchronous=FULL`); err != nil {

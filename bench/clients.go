@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"net/http"
+	"net"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,41 +29,100 @@ const scenario = `{"scenario_id":"loop","namespace_id":1,"spec_version":"1","pol
 
 const tree = `{"And":[{"Condition":"c1"},{"Condition":"c2"},{"Condition":"c3"},{"Not":{"Condition":"c4"}}]}`
 
-// client calls tools over connections that it keeps.
+// client calls tools over connections that it keeps. It is as lean as a client can be, since it shares the processors with what
+// it measures: no net/http, and of an answer it looks only at whether it is one.
 type client struct {
-	url  string
-	http *http.Client
+	address string
+	idle    chan *connection
 }
+
+type connection struct {
+	net.Conn
+	in  *bufio.Reader
+	out []byte
+}
+
+// callTimeout ends a run whose host does not answer.
+const callTimeout = time.Minute
 
 func newClient(url string, connections int) *client {
-	return &client{url, &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}}}
+	address, _, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
+	return &client{address, make(chan *connection, connections)}
 }
 
-func (c *client) close() { c.http.CloseIdleConnections() }
+func (c *client) close() {
+	for {
+		select {
+		case conn := <-c.idle:
+			conn.Close()
+		default:
+			return
+		}
+	}
+}
 
-// call calls a tool and reads its answer as a client would.
-func (c *client) call(tool, arguments string) error {
-	body := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, tool, arguments)
-	response, err := c.http.Post(c.url, "application/json", bytes.NewReader(body))
-	if err != nil {
+// call calls a tool and reads its answer.
+func (c *client) call(tool, arguments string) (err error) {
+	var conn *connection
+	select {
+	case conn = <-c.idle:
+	default:
+		dialled, err := net.Dial("tcp", c.address)
+		if err != nil {
+			return err
+		}
+		conn = &connection{Conn: dialled, in: bufio.NewReader(dialled)}
+	}
+	defer func() {
+		select {
+		case c.idle <- conn:
+		default:
+			err = errors.Join(err, conn.Close())
+		}
+	}()
+	if err := conn.SetDeadline(time.Now().Add(callTimeout)); err != nil {
 		return err
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
+	const before, after = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`, `","arguments":`
+	conn.out = fmt.Appendf(conn.out[:0], "POST /rpc HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
+		c.address, len(before)+len(tool)+len(after)+len(arguments)+len("}}"))
+	for _, part := range []string{before, tool, after, arguments, "}}"} {
+		conn.out = append(conn.out, part...)
+	}
+	if _, err := conn.Write(conn.out); err != nil {
 		return err
 	}
-	var answer struct {
-		Error  *struct{ Message string }
-		Result map[string]any
+	body, err := conn.answer()
+	if err == nil && !bytes.Contains(body, []byte(`"result":{"content":[{"type":"json","json":{`)) {
+		err = fmt.Errorf("%s: %s", tool, body)
 	}
-	if err := json.Unmarshal(text, &answer); err != nil {
-		return err
+	return err
+}
+
+// answer reads the host's answer: a status line, headers, a body of the length that they tell.
+func (c *connection) answer() ([]byte, error) {
+	length := -1
+	for {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil {
+			return nil, err
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			break
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return nil, err
+			}
+		}
 	}
-	if answer.Error != nil || answer.Result == nil {
-		return fmt.Errorf("%s: %s", tool, text)
+	if length < 0 {
+		return nil, errors.New("an answer without Content-Length")
 	}
-	return nil
+	body := make([]byte, length)
+	_, err := io.ReadFull(c.in, body)
+	return body, err
 }
 
 func (c *client) define() error { return c.call("scenario_define", `{"spec":`+scenario+`}`) }
