@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -209,15 +208,6 @@ func (f *fixture) must(tool string, arguments, result any) {
 			f.t.Fatalf("%s: %v", tool, err)
 		}
 	}
-}
-
-// try calls a tool that should succeed, from any goroutine.
-func (f *fixture) try(tool string, arguments any) error {
-	r, err := post(f.URL, tool, arguments)
-	if err == nil && r.Error != nil {
-		err = fmt.Errorf("%s: %+v", tool, *r.Error)
-	}
-	return err
 }
 
 func post(url, tool string, arguments any) (reply, error) {
