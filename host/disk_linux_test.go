@@ -142,9 +142,7 @@ func TestDiskFills(t *testing.T) {
 				t.Errorf("the client is told %+v", e)
 			}
 			for _, says := range []string{"store/sqlite", "free space on its disk"} {
-				if !strings.Contains(b.host.log.String(), says) {
-					t.Errorf("the log does not say %q", says)
-				}
+				waitFor(t, "the log to say "+says, func() bool { return strings.Contains(b.host.log.String(), says) })
 			}
 
 			disk.free(t, s)
@@ -184,9 +182,7 @@ func TestRunpackCannotBeWritten(t *testing.T) {
 	if e := f.call("runpack_export", export).Error; e == nil || strings.Contains(e.Message, "/") {
 		t.Errorf("a client is told %+v", e)
 	}
-	if !strings.Contains(b.host.lastLog(), "file too large") {
-		t.Errorf("the operator is not told: %s", b.host.lastLog())
-	}
+	waitFor(t, "the operator to be told", func() bool { return strings.Contains(b.host.log.String(), "file too large") })
 	if bundles, err := filepath.Glob(filepath.Join(s.dir, "bundles", "*", "*")); err != nil || len(bundles) > 0 {
 		t.Errorf("%v, %v are there", err, bundles)
 	}
@@ -291,6 +287,7 @@ func TestFullDiskAtStart(t *testing.T) {
 	if p.announced() == nil {
 		t.Fatal("the host starts")
 	}
+	p.kill()
 	for _, says := range []string{"store", "sqlite", "no space is left for the database", "free space on its disk"} {
 		if !strings.Contains(p.log.String(), says) {
 			t.Errorf("the host does not say %q, but\n%s", says, p.log)

@@ -44,7 +44,7 @@ func TestLogThatLostCommits(t *testing.T) {
 	}
 	for name, do := range damage {
 		t.Run(name, func(t *testing.T) {
-			for range 6 {
+			for range 4 {
 				damaged := testOptions(t.TempDir())
 				copyFiles(t, dir, filepath.Dir(damaged.Path), "dg.db", "dg.db-shm")
 				bytes := do(append([]byte(nil), log...))

@@ -58,7 +58,7 @@ func TestChangedPages(t *testing.T) {
 	}
 	refused := 0
 	for name, do := range damage {
-		for n := range pages {
+		for n := rand.IntN(2); n < pages; n += 2 {
 			damaged := testOptions(t.TempDir())
 			file := do(append([]byte(nil), whole...), n)
 			if string(file) == string(whole) {
@@ -73,7 +73,7 @@ func TestChangedPages(t *testing.T) {
 			os.RemoveAll(filepath.Dir(damaged.Path))
 		}
 	}
-	if refused < pages {
+	if refused < pages/2 {
 		t.Errorf("only %d of the damages were noticed", refused)
 	}
 }
