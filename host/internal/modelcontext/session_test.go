@@ -43,6 +43,8 @@ func converse(t *testing.T, s *Server, capabilities string) *conversation {
 // post sends a message; the caller reads the answer.
 func (c *conversation) post(ctx context.Context, body string) *http.Response {
 	c.t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, waited)
+	c.t.Cleanup(cancel)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, strings.NewReader(body))
 	if err != nil {
 		c.t.Fatal(err)
