@@ -97,8 +97,8 @@ type Completion struct {
 	Argument, Value  string
 }
 
-// Result is the result of a call. Members are the members of a JSON object without its braces: what the method answers, but
-// for what the protocol adds to every result.
+// Result is the result of a call. Members are the members of a JSON object without its braces, on one line, since a line ends
+// a message: what the method answers, but for what the protocol adds to every result.
 type Result struct {
 	Members []byte
 	// Meta are the members of the result's _meta, likewise.

@@ -227,7 +227,7 @@ func TestSessionID(t *testing.T) {
 			t.Errorf("%.50q is taken", bad)
 		}
 	}
-	if newSessionID("") == newSessionID("") {
+	if again := newSessionID("es"); again == id {
 		t.Error("ids repeat")
 	}
 }
