@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -37,9 +38,12 @@ func measureLengths(o options, r *results) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.end(), h.remove()) }()
-	c := newClient(h.url, prepareClients)
-	defer c.close()
-	if err := c.define(); err != nil {
+	c, err := connect(h.url, max(prepareClients, slices.Max(o.clients)))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	if err := c.call(define()); err != nil {
 		return err
 	}
 	runs := map[int][]string{}
@@ -75,30 +79,34 @@ func measureLengths(o options, r *results) (err error) {
 }
 
 // prepare starts runs and decides on them until they are that long, less one: the first call measured makes the length.
-func (c *client) prepare(n, length int) ([]string, error) {
+func (c *clients) prepare(n, length int) ([]string, error) {
 	runs := make([]string, n)
-	work := make(chan string, n)
 	for i := range runs {
 		runs[i] = randomID()
-		work <- runs[i]
 	}
-	close(work)
-	_, err := together(min(n, prepareClients), func(int) (time.Duration, bool, error) {
-		run, more := <-work
-		if !more {
-			return 0, false, nil
+	left := runs
+	type progress struct {
+		run  string
+		made int
+	}
+	at := make([]progress, prepareClients)
+	_, err := c.together(min(n, prepareClients), func(i int) (request, bool) {
+		if p := &at[i]; p.run != "" && p.made < length {
+			p.made++
+			return next(p.run, randomID()), true
 		}
-		err := c.start(run)
-		for i := 1; i < length && err == nil; i++ {
-			err = c.next(run, randomID())
+		if len(left) == 0 {
+			return request{}, false
 		}
-		return 0, true, err
+		at[i] = progress{left[0], 1}
+		left = left[1:]
+		return start(at[i].run), true
 	})
 	return runs, err
 }
 
-func measureBlock(h *runningHost, c *client, clients, length int, runs []string) (b lengthBlock, err error) {
-	b = lengthBlock{Clients: clients, Length: length, Calls: len(runs) * blockCalls}
+func measureBlock(h *runningHost, c *clients, n, length int, runs []string) (b lengthBlock, err error) {
+	b = lengthBlock{Clients: n, Length: length, Calls: len(runs) * blockCalls}
 	cpuBefore, err := h.cpu()
 	if err != nil {
 		return b, err
@@ -110,7 +118,8 @@ func measureBlock(h *runningHost, c *client, clients, length int, runs []string)
 	began := time.Now()
 	var all []time.Duration
 	for _, run := range runs {
-		took, err := times(clients, blockCalls, func() error { return c.next(run, randomID()) })
+		left := blockCalls
+		took, err := c.together(n, func(int) (request, bool) { left--; return next(run, randomID()), left >= 0 })
 		if err != nil {
 			return b, err
 		}
@@ -129,7 +138,8 @@ func measureBlock(h *runningHost, c *client, clients, length int, runs []string)
 		return b, err
 	}
 	b.BytesWritten = float64(writtenAfter-writtenBefore) / float64(b.Calls)
-	b.P50, b.P99 = quantiles(all)
+	slices.Sort(all)
+	b.P50, b.P99 = milliseconds(all, 0.5), milliseconds(all, 0.99)
 	peak, err := h.peakRSS()
 	b.PeakRSSofHost = peak["host"]
 	return b, err

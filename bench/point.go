@@ -60,13 +60,16 @@ func measurePoint(o options, clients int) (p point, s sample, err error) {
 }
 
 // drivePoint makes the calls of a point; all counts those of the warming up too.
-func drivePoint(o options, h *runningHost, clients int) (p point, all int, err error) {
-	c := newClient(h.url, clients)
-	defer c.close()
-	if err := c.define(); err != nil {
+func drivePoint(o options, h *runningHost, n int) (p point, all int, err error) {
+	c, err := connect(h.url, n)
+	if err != nil {
 		return p, 0, err
 	}
-	warm, err := c.forTime(clients, warmUp)
+	defer func() { err = errors.Join(err, c.close()) }()
+	if err := c.call(define()); err != nil {
+		return p, 0, err
+	}
+	warm, err := c.forTime(n, warmUp)
 	if err != nil {
 		return p, 0, err
 	}
@@ -75,11 +78,11 @@ func drivePoint(o options, h *runningHost, clients int) (p point, all int, err e
 		return p, 0, err
 	}
 	began := time.Now()
-	took, err := c.forTime(clients, o.seconds)
+	took, err := c.forTime(n, o.seconds)
 	if err != nil {
 		return p, 0, err
 	}
-	p = point{Clients: clients, Calls: len(took), Seconds: time.Since(began).Seconds(), CPU: map[string]float64{}}
+	p = point{Clients: n, Calls: len(took), Seconds: time.Since(began).Seconds(), CPU: map[string]float64{}}
 	after, err := h.cpu()
 	if err != nil {
 		return p, 0, err
@@ -87,35 +90,23 @@ func drivePoint(o options, h *runningHost, clients int) (p point, all int, err e
 	for name := range after {
 		p.CPU[name] = float64((after[name] - before[name]).Microseconds()) / float64(p.Calls)
 	}
-	p.P50, p.P99 = quantiles(took)
-	p.Max = milliseconds(took, 1)
+	p.P50, p.P99, p.Max = milliseconds(took, 0.5), milliseconds(took, 0.99), milliseconds(took, 1)
 	p.PeakRSS, err = h.peakRSS()
 	return p, len(warm) + len(took), err
 }
 
 // forTime starts runs and decides on each once, as long as told.
-func (c *client) forTime(clients int, d time.Duration) ([]time.Duration, error) {
+func (c *clients) forTime(n int, d time.Duration) ([]time.Duration, error) {
 	deadline := time.Now().Add(d)
-	started := make([]string, clients)
-	return together(clients, func(n int) (time.Duration, bool, error) {
-		began := time.Now()
-		if began.After(deadline) && started[n] == "" {
-			return 0, false, nil
+	started := make([]string, n)
+	return c.together(n, func(i int) (request, bool) {
+		if run := started[i]; run != "" {
+			started[i] = ""
+			return next(run, randomID()), true
 		}
-		if started[n] == "" {
-			started[n] = randomID()
-			err := c.start(started[n])
-			return time.Since(began), true, err
-		}
-		err := c.next(started[n], randomID())
-		started[n] = ""
-		return time.Since(began), true, err
+		started[i] = randomID()
+		return start(started[i]), time.Now().Before(deadline)
 	})
-}
-
-func quantiles(took []time.Duration) (p50, p99 float64) {
-	slices.Sort(took)
-	return milliseconds(took, 0.5), milliseconds(took, 0.99)
 }
 
 // milliseconds is a quantile of sorted durations.
