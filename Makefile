@@ -146,6 +146,8 @@ bench: build ## Measure host and plugins under load, beside a bare loop; raw num
 	@mkdir -p tmp
 	@go build -o bin/bench ./bench
 	@bin/bench -o tmp/bench.json $(BENCHFLAGS)
+	@echo && echo 'the store linked into the caller, without plugin, host and HTTP'
+	@go test -run '^$$' -bench 'Commit|Get' ./plugins/store-sqlite/internal/sqlite | grep ^Benchmark
 
 .PHONY: clean
 clean: ## Remove what was built

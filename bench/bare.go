@@ -124,10 +124,15 @@ type bareLoop struct {
 	head     int64 // the row of the started run's head, 0 when the next commit is a start
 	run      string
 	copying  chan struct{}
+	frames   int // of the log
 }
 
-// copyFrames is the length of the log, in pages, after which it is copied into the database, as in the plugin.
-const copyFrames = 4000
+// The log is kept as short as the plugin keeps it, or the loop would do less than a store that lasts: after so many new pages
+// it is copied into the database in the background, and at so many it begins anew.
+const (
+	copyFrames    = 4000
+	restartFrames = 16_000
+)
 
 // checksumBytes is the space at the end of each page from which the driver knows that it is for a checksum.
 const checksumBytes = 8
@@ -170,6 +175,7 @@ func newBareLoop(path string, s sample) (*bareLoop, error) {
 	}
 	since := 0
 	l.db.WALHook(func(_ *sqlite3.Conn, _ string, frames int) error {
+		l.frames = frames
 		if frames < since {
 			since = 0
 		}
@@ -208,7 +214,14 @@ func (l *bareLoop) transaction(commits int) error {
 			return err
 		}
 	}
-	return l.end.Exec()
+	if err := l.end.Exec(); err != nil || l.frames < restartFrames {
+		return err
+	}
+	l.copying <- struct{}{} // most of it is copied, as the plugin has it too
+	_, _, err := l.db.WALCheckpoint("main", sqlite3.CHECKPOINT_RESTART)
+	<-l.copying
+	l.frames = 0
+	return err
 }
 
 // one writes the rows of one commit: a start, or a decision on the run that was started last.

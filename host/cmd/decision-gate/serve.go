@@ -30,7 +30,7 @@ func (c *serveCommand) Help() string {
 // ballastBytes are allocated and never touched, so they take no memory. They count as part of the heap, though: the garbage
 // collector, which starts when the heap has doubled, runs after so many bytes of garbage and not after each few megabytes
 // of a small host's heap (docs/performance.md).
-const ballastBytes = 8 << 20
+const ballastBytes = 4 << 20
 
 func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	ballast := make([]byte, ballastBytes)
