@@ -193,8 +193,8 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 	})
 }
 
-// Handler answers POST /rpc, /healthz and /readyz; http.StripPrefix puts it below a path of an embedder's server. It sets
-// no time within which a request must arrive: that is the server's.
+// Handler answers POST /rpc and /mcp, /healthz and /readyz; http.StripPrefix puts it below a path of an embedder's server.
+// It sets no time within which a request must arrive: that is the server's.
 func (h *Host) Handler() http.Handler { return h.server.Handler() }
 
 // ServeStdio answers Content-Length frames, or messages of the Model Context Protocol by the line, until in ends or the

@@ -95,7 +95,7 @@ func (m *memory) allowed(what string) int {
 
 // attempts is how often a thing is done until its peak is allowed. A peak depends on when garbage is collected, on a busy
 // machine late; what a process must hold, it holds every time.
-const attempts = 3
+const attempts = 5
 
 // during does a thing and notes the peaks of the processes that are watched.
 func (m *memory) during(t *testing.T, what string, do func()) {
