@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"os"
@@ -373,13 +374,19 @@ func FuzzServe(f *testing.F) {
 
 // FuzzFrames sends any input: what is answered is framed, and the loop ends.
 func FuzzFrames(f *testing.F) {
-	for _, seed := range []string{"", frameOf(listTools), frameOf("{") + frameOf(listTools), "Content-Length: 5\n\n12345", "\r\n", "Content-Length: -1\r\n\r\n", "X\r\nContent-Length:+2\r\n\r\n{}"} {
+	for _, seed := range []string{"", frameOf(listTools), frameOf("{") + frameOf(listTools), "Content-Length: 5\n\n12345", "\r\n", "Content-Length: -1\r\n\r\n", "X\r\nContent-Length:+2\r\n\r\n{}", "{", "[]\n" + listTools + "\n"} {
 		f.Add([]byte(seed))
 	}
 	r := newRig(f)
 	f.Fuzz(func(t *testing.T, input []byte) {
-		r := &rig{r.Server, t, r.store, r.log}
-		answers, _ := r.frames(string(input))
+		var out bytes.Buffer
+		_ = r.ServeStdio(context.Background(), bytes.NewReader(input), &out)
+		var answers []string
+		if bytes.HasPrefix(input, []byte("{")) || bytes.HasPrefix(input, []byte("[")) {
+			answers = slices.Collect(strings.Lines(out.String())) // such a client writes by the line
+		} else {
+			answers = splitFrames(t, out.Bytes())
+		}
 		for _, answer := range answers {
 			if decodeAnswer(t, []byte(answer)).Jsonrpc != "2.0" {
 				t.Fatalf("%q", answer)
