@@ -199,21 +199,20 @@ func (r *Registry) ValidateCondition(c gate.ConditionSpec) error {
 
 // ResultSchema returns the schema of what a check answers, null when there is no such check.
 func (r *Registry) ResultSchema(q *gate.EvidenceQuery) canonical.Value {
-	if p, ok := r.providers[q.ProviderID]; ok {
-		if check, ok := p.checks[q.CheckID]; ok {
-			return check.Check.ResultSchema
-		}
+	check, missing := r.check(q.ProviderID, q.CheckID)
+	if missing != nil {
+		return canonical.Value{}
 	}
-	return canonical.Value{}
+	return check.Check.ResultSchema
 }
 
 // Describe returns the contract of a provider. The error is a *CapabilityError.
 func (r *Registry) Describe(id gate.ProviderID) (*Contract, error) {
-	p, ok := r.providers[id]
+	contract, ok := r.Contract(id)
 	if !ok {
 		return nil, capability(ProviderMissing, "%s", id)
 	}
-	return p.contract, nil
+	return contract, nil
 }
 
 // DescribeCheck returns a check of a provider. The error is a *CapabilityError.
