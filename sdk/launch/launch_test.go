@@ -297,6 +297,8 @@ func TestKillOfStoppedProcessIsBounded(t *testing.T) {
 	if err := p.Signal(stopSignal); err != nil {
 		t.Fatal(err)
 	}
+	// The signal takes effect when each thread meets it: one that still runs would answer the request to shut down.
+	waitFor(t, func() bool { return allThreadsStopped(p.PID()) })
 	begin := time.Now()
 	p.Kill(200 * time.Millisecond)
 	if took := time.Since(begin); took > 3*time.Second {
