@@ -15,7 +15,7 @@ import (
 const healthTimeout = 800 * time.Millisecond
 
 // HealthChecker is a backend that knows whether its calls would succeed now. The context ends within a second. A store
-// without it is asked to Describe itself; a sink without it is ready while its process lives.
+// without it is asked to Describe itself; a sink or an evidence provider without it is ready while its process lives.
 type HealthChecker interface {
 	Health(ctx context.Context) error
 }
@@ -45,8 +45,11 @@ func (l *life) Health(ctx context.Context, _ *pb.HealthRequest) (*pb.HealthRespo
 // backendHealth is called only while the door is open, so the backend is there.
 func (l *life) backendHealth() func(context.Context) error {
 	var backend any = l.store.Store
-	if l.plugin.OpenStore == nil {
+	switch {
+	case l.sink.Sink != nil:
 		backend = l.sink.Sink
+	case l.provider.Provider != nil:
+		backend = l.provider.Provider
 	}
 	switch backend := backend.(type) {
 	case HealthChecker:

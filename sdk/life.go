@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/decision-gate-host/decision-gate-host/sdk/evidence"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
 	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
@@ -26,8 +27,9 @@ type life struct {
 	stop   func() // ends the process soon
 
 	// The backend's calls go through these; they are set before the door opens and never again.
-	store struct{ store.Store }
-	sink  struct{ runpack.Sink }
+	store    struct{ store.Store }
+	sink     struct{ runpack.Sink }
+	provider struct{ evidence.Provider }
 
 	mu      sync.Mutex // held by Configure and close
 	backend io.Closer  // nil before Configure and after close
@@ -43,6 +45,8 @@ func (l *life) register(r grpc.ServiceRegistrar) {
 		store.RegisterServer(r, &l.store)
 	case pb.Kind_KIND_RUNPACK:
 		runpack.RegisterServer(r, &l.sink)
+	case pb.Kind_KIND_EVIDENCE:
+		evidence.RegisterServer(r, &l.provider)
 	}
 }
 
@@ -76,12 +80,16 @@ func (l *life) open(ctx context.Context, body []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	if l.plugin.OpenStore != nil {
+	switch l.plugin.kind() {
+	case pb.Kind_KIND_STORE:
 		l.store.Store, err = l.plugin.OpenStore(ctx, config)
 		l.backend = l.store.Store
-	} else {
+	case pb.Kind_KIND_RUNPACK:
 		l.sink.Sink, err = l.plugin.OpenRunpack(ctx, config)
 		l.backend = l.sink.Sink
+	case pb.Kind_KIND_EVIDENCE:
+		l.provider.Provider, err = l.plugin.OpenEvidence(ctx, config)
+		l.backend = l.provider.Provider
 	}
 	if err != nil {
 		l.backend = nil

@@ -27,14 +27,18 @@ func (p Plugin) manifest() *pb.ManifestResponse {
 }
 
 func (p Plugin) kind() pb.Kind {
-	switch {
-	case p.OpenStore != nil && p.OpenRunpack == nil:
-		return pb.Kind_KIND_STORE
-	case p.OpenRunpack != nil && p.OpenStore == nil:
-		return pb.Kind_KIND_RUNPACK
-	default:
-		return pb.Kind_KIND_UNSPECIFIED
+	kind := pb.Kind_KIND_UNSPECIFIED
+	for k, set := range map[pb.Kind]bool{
+		pb.Kind_KIND_STORE: p.OpenStore != nil, pb.Kind_KIND_RUNPACK: p.OpenRunpack != nil, pb.Kind_KIND_EVIDENCE: p.OpenEvidence != nil,
+	} {
+		switch {
+		case set && kind != pb.Kind_KIND_UNSPECIFIED:
+			return pb.Kind_KIND_UNSPECIFIED
+		case set:
+			kind = k
+		}
 	}
+	return kind
 }
 
 func (s ConfigSchema) toWire() *pb.ConfigSchema {
@@ -59,7 +63,7 @@ func (p Plugin) check() error {
 	case p.Name == "" || p.Version == "":
 		return errors.New("Plugin.Name and Plugin.Version must be set")
 	case p.kind() == pb.Kind_KIND_UNSPECIFIED:
-		return errors.New("exactly one of Plugin.OpenStore and Plugin.OpenRunpack must be set")
+		return errors.New("exactly one of Plugin.OpenStore, Plugin.OpenRunpack and Plugin.OpenEvidence must be set")
 	}
 	return p.Config.check()
 }

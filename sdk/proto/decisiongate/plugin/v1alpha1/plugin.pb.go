@@ -36,6 +36,7 @@ const (
 	Kind_KIND_UNSPECIFIED Kind = 0
 	Kind_KIND_STORE       Kind = 1
 	Kind_KIND_RUNPACK     Kind = 2
+	Kind_KIND_EVIDENCE    Kind = 3
 )
 
 // Enum value maps for Kind.
@@ -44,11 +45,13 @@ var (
 		0: "KIND_UNSPECIFIED",
 		1: "KIND_STORE",
 		2: "KIND_RUNPACK",
+		3: "KIND_EVIDENCE",
 	}
 	Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
 		"KIND_STORE":       1,
 		"KIND_RUNPACK":     2,
+		"KIND_EVIDENCE":    3,
 	}
 )
 
@@ -887,12 +890,13 @@ const file_decisiongate_plugin_v1alpha1_plugin_proto_rawDesc = "" +
 	"\bdeadline\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\bdeadline\"\x0f\n" +
 	"\rDrainResponse\"\x11\n" +
 	"\x0fShutdownRequest\"\x12\n" +
-	"\x10ShutdownResponse*>\n" +
+	"\x10ShutdownResponse*Q\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"KIND_STORE\x10\x01\x12\x10\n" +
-	"\fKIND_RUNPACK\x10\x02*\xd7\x01\n" +
+	"\fKIND_RUNPACK\x10\x02\x12\x11\n" +
+	"\rKIND_EVIDENCE\x10\x03*\xd7\x01\n" +
 	"\rAttributeType\x12\x1e\n" +
 	"\x1aATTRIBUTE_TYPE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ATTRIBUTE_TYPE_STRING\x10\x01\x12\x1a\n" +
