@@ -146,10 +146,10 @@ func (c *checker) listen(cfg *Config) {
 }
 
 // Kinds are the kinds of plugins that this version knows.
-var Kinds = []string{"store", "runpack"}
+var Kinds = []string{"store", "runpack", "evidence"}
 
 // plannedKinds are kinds of the architecture that are not supported yet, so that the message is not "unknown".
-var plannedKinds = []string{"auth", "telemetry", "evidence"}
+var plannedKinds = []string{"auth", "telemetry"}
 
 func (c *checker) plugins(cfg *Config) {
 	byKind, strayKind := map[string][]*Plugin{}, false
@@ -168,6 +168,11 @@ func (c *checker) plugins(cfg *Config) {
 		c.missing("Missing store", `The host keeps everything in a store plugin. Add one, such as: plugin "store" "main" { command = "store-sqlite" }`)
 	}
 	for _, kind := range Kinds {
+		if kind == "evidence" {
+			// Each is a provider of its own, by its name.
+			c.evidencePlugins(byKind[kind])
+			continue
+		}
 		for _, extra := range byKind[kind][min(1, len(byKind[kind])):] {
 			first := byKind[kind][0]
 			where := ""
@@ -175,6 +180,18 @@ func (c *checker) plugins(cfg *Config) {
 				where = " (" + at(rng) + ")"
 			}
 			c.problem(extra, "Two plugins of one kind", "Only one plugin of kind %s can be used; %q%s is declared too. Remove one of the two.", kind, first.Name, where)
+		}
+	}
+}
+
+// builtinProviders are the ids of the providers that a host has built in, declared or not: scenarios of other hosts mean
+// those by them.
+var builtinProviders = []string{"time", "env", "json", "http"}
+
+func (c *checker) evidencePlugins(plugins []*Plugin) {
+	for _, p := range plugins {
+		if slices.Contains(builtinProviders, p.Name) {
+			c.problem(p, "Name of a built-in provider", `The provider id %q is that of a provider that the host has built in. Give the plugin another name, such as: plugin "evidence" "my-%s".`, p.Name, p.Name)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 type Config struct {
 	Server     Server          `block:"server" help:"How clients reach the host."`
 	PluginDir  string          `hcl:"plugin_dir" path:"true" help:"Folder in which plugin commands without a slash are looked up; the folder of the host's own binary when absent."`
-	Plugins    []*Plugin       `block:"plugin" help:"A backend process. Exactly one store, at most one runpack."`
+	Plugins    []*Plugin       `block:"plugin" help:"A backend process. Exactly one store, at most one runpack, any number of evidence."`
 	Evidence   Evidence        `block:"evidence" help:"An evidence provider that the host has built in; only those that are declared answer."`
 	Trust      Trust           `block:"trust" help:"How far evidence is trusted."`
 	Disclosure Disclosure      `block:"disclosure" help:"Which evidence values evidence_query returns."`

@@ -18,8 +18,8 @@ import (
 
 // Plugin is a backend process.
 type Plugin struct {
-	Kind string `label:"kind" help:"store or runpack."`
-	Name string `label:"name" help:"Name of the plugin in logs and status: 1 to 63 of a-z, 0-9, _ and -."`
+	Kind string `label:"kind" help:"store, runpack or evidence."`
+	Name string `label:"name" help:"Name of the plugin in logs and status, and the provider id of an evidence plugin: 1 to 63 of a-z, 0-9, _ and -."`
 
 	Command        Command       `hcl:"command" required:"true" help:"Program, with its arguments when a list. Without a slash it is looked up in plugin_dir, then as an interpreter in the system's folders; with one it is relative to the file."`
 	Env            []string      `hcl:"env" max:"64" help:"Names of variables that the plugin gets from the host's environment; it gets nothing else."`
