@@ -1,5 +1,5 @@
 // Package catalog is the plugin host: it starts the plugins that a configuration names, watches over them, restarts them
-// and hands out a store and a runpack sink behind which a process may die and come back without a caller noticing.
+// and hands out a store, a runpack sink and evidence providers behind which a process may die and come back without a caller noticing.
 //
 // It does not decide what a plugin is for, and it never goes on without one: a call whose plugin is away waits until its
 // deadline and then fails.
@@ -160,9 +160,11 @@ func (c *Catalog) Status() []Status {
 	return out
 }
 
-// Ready says whether every plugin is ready.
+// Ready says whether every plugin is ready without which the host cannot serve; Degraded names the others that are not.
 func (c *Catalog) Ready() bool {
-	return !slices.ContainsFunc(c.plugins, func(s *supervisor) bool { return s.status().State != Ready })
+	return !slices.ContainsFunc(c.plugins, func(s *supervisor) bool {
+		return s.program.plugin.Kind != kindEvidence && s.status().State != Ready
+	})
 }
 
 // Close ends the plugins in the reverse order of the configuration: new calls are refused, those in flight may end until

@@ -14,11 +14,12 @@ import (
 
 // The kinds of plugins.
 const (
-	kindStore   = "store"
-	kindRunpack = "runpack"
+	kindStore    = "store"
+	kindRunpack  = "runpack"
+	kindEvidence = "evidence"
 )
 
-var kinds = map[pb.Kind]string{pb.Kind_KIND_STORE: kindStore, pb.Kind_KIND_RUNPACK: kindRunpack}
+var kinds = map[pb.Kind]string{pb.Kind_KIND_STORE: kindStore, pb.Kind_KIND_RUNPACK: kindRunpack, pb.Kind_KIND_EVIDENCE: kindEvidence}
 
 // A manifest is a plugin's word: it is bounded before it reaches a log, a terminal or the lock file.
 const (

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/decision-gate-host/decision-gate-host/sdk/evidence"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
 	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
@@ -17,10 +18,11 @@ import (
 
 // session is one life of a plugin's process, configured and connected.
 type session struct {
-	process *launch.Process
-	life    pb.PluginClient
-	store   store.Store
-	sink    runpack.Sink
+	process  *launch.Process
+	life     pb.PluginClient
+	store    store.Store
+	sink     runpack.Sink
+	provider evidence.Provider
 }
 
 // launch starts the process and reads its manifest. Errors begin with the plugin's name; on one nothing is left running.
@@ -60,12 +62,17 @@ func (p *program) start(ctx context.Context, logger *slog.Logger) (*session, *ma
 	if err != nil {
 		return nil, nil, err
 	}
-	life := pb.NewPluginClient(process.Conn())
-	if err := p.configure(ctx, life, m); err != nil {
+	conn := process.Conn()
+	s := &session{process, pb.NewPluginClient(conn), store.NewClient(conn), runpack.NewClient(conn), evidence.NewClient(conn)}
+	err = p.configure(ctx, s.life, m)
+	if err == nil {
+		err = p.readContract(ctx, s.provider)
+	}
+	if err != nil {
 		process.Kill(0)
 		return nil, nil, pluginError(p.plugin, err)
 	}
-	return &session{process, life, store.NewClient(process.Conn()), runpack.NewClient(process.Conn())}, m, nil
+	return s, m, nil
 }
 
 func (p *program) configure(ctx context.Context, life pb.PluginClient, m *manifest) error {

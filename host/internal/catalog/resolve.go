@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,8 @@ type program struct {
 	path   string
 	pin    []byte // empty without a pin
 	env    []string
+	// contract is what an evidence plugin can be asked, from its first start on.
+	contract json.RawMessage
 }
 
 // resolve finds a plugin's program and its pin, or says at which line of the configuration it cannot.
