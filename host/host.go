@@ -30,6 +30,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/internal/mcp"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
+	plugin "github.com/decision-gate-host/decision-gate-host/sdk/evidence"
 	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
@@ -42,6 +43,9 @@ type Config struct {
 	// Store and Runpack, when set, are used instead of the plugins of their kind. The caller closes them.
 	Store   store.Store
 	Runpack runpack.Sink
+	// Evidence are providers by their ids, beside those of the settings; one takes the place of the evidence plugin of its
+	// name. The caller closes them.
+	Evidence map[string]plugin.Provider
 	// Hosts are the names, without port, by which clients reach the handler in an embedder's server, beside those of
 	// loopback. What is for another host, or comes from a page of another, is refused. The host does not know its callers:
 	// name a host only where the server checks who calls before it asks the handler.
@@ -81,6 +85,9 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		return nil, config.Join(err, providers.Close())
 	}
 	h := &Host{catalog: plugins, providers: providers, drain: cfg.Settings.Server.DrainTimeout}
+	if err := addProviders(ctx, cfg, plugins, providers); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
 	if h.server, err = newServer(cfg, plugins, providers, docs); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -140,7 +147,7 @@ func checkFolders(c *config.Config) error {
 func pluginsOf(cfg Config) []*config.Plugin {
 	var plugins []*config.Plugin
 	for _, p := range cfg.Settings.Plugins {
-		if p.Kind == "store" && cfg.Store != nil || p.Kind == "runpack" && cfg.Runpack != nil {
+		if p.Kind == "store" && cfg.Store != nil || p.Kind == "runpack" && cfg.Runpack != nil || p.Kind == "evidence" && cfg.Evidence[p.Name] != nil {
 			continue
 		}
 		plugins = append(plugins, p)
@@ -178,6 +185,7 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		Runpacks:    sink,
 		Logger:      cfg.Logger,
 		Ready:       plugins.Ready,
+		Degraded:    plugins.Degraded,
 		Namespace:   namespaceRule(cfg.Settings),
 		Schemas:     schemaLimits(cfg.Settings),
 		Strict:      strictRules(cfg.Settings),
@@ -203,7 +211,8 @@ func (h *Host) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) erro
 	return h.server.ServeStdio(ctx, in, out)
 }
 
-// Ready reports whether every plugin is ready: what /readyz answers.
+// Ready reports whether every plugin is ready without which the host cannot decide: what /readyz answers. An evidence
+// plugin that is not ready costs its own conditions, and shows in Plugins.
 func (h *Host) Ready() bool { return h.catalog.Ready() }
 
 // PluginStatus is the state of one plugin, without paths and settings.

@@ -23,18 +23,31 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if s.Ready() {
-			writeHealth(w, http.StatusOK, "ready")
+			writeHealth(w, http.StatusOK, "ready", s.degraded()...)
 		} else {
-			writeHealth(w, http.StatusServiceUnavailable, "not_ready")
+			writeHealth(w, http.StatusServiceUnavailable, "not_ready", s.degraded()...)
 		}
 	})
 	return s.local(plain(mux))
 }
 
-func writeHealth(w http.ResponseWriter, status int, word string) {
+// writeHealth adds a member to the answer of mcp contract §7.2 only when there is something to name. The names are those of
+// the configuration, which need no escapes.
+func writeHealth(w http.ResponseWriter, status int, word string, degraded ...string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, `{"status":"`+word+`"}`)
+	body := `{"status":"` + word + `"`
+	if len(degraded) > 0 {
+		body += `,"degraded":["` + strings.Join(degraded, `","`) + `"]`
+	}
+	_, _ = io.WriteString(w, body+"}")
+}
+
+func (s *Server) degraded() []string {
+	if s.Degraded == nil {
+		return nil
+	}
+	return s.Degraded()
 }
 
 // writeTimeout is the time that a client has to take an answer: one that does not read would hold its slot for ever. It is

@@ -37,6 +37,8 @@ type Config struct {
 	Runpacks  sdkrunpack.Sink // nil when there is no runpack plugin
 	Logger    *slog.Logger
 	Ready     func() bool
+	// Degraded names what is not ready but only some scenarios need; nil names nothing.
+	Degraded  func() []string
 	Namespace NamespaceRule
 	Schemas   SchemaLimits
 	// Strict says which comparators scenarios may use; its zero value is the strictest.
