@@ -29,14 +29,14 @@ import (
 // Config is what the surface stands on.
 type Config struct {
 	// Version is that of the program, as clients are told.
-	Version   string
-	Runs      *runs.Runs
-	Registry  *registry.Registry
-	Evidence  *evidence.Registry
-	Settings  *gate.Settings
-	Runpacks  sdkrunpack.Sink // nil when there is no runpack plugin
-	Logger    *slog.Logger
-	Ready     func() bool
+	Version  string
+	Runs     *runs.Runs
+	Registry *registry.Registry
+	Evidence *evidence.Registry
+	Settings *gate.Settings
+	Runpacks sdkrunpack.Sink // nil when there is no runpack plugin
+	Logger   *slog.Logger
+	Ready    func() bool
 	// Degraded names what is not ready but only some scenarios need; nil names nothing.
 	Degraded  func() []string
 	Namespace NamespaceRule
