@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/catalog"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/mcp"
@@ -186,6 +187,7 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		Logger:      cfg.Logger,
 		Ready:       plugins.Ready,
 		Degraded:    plugins.Degraded,
+		Access:      access.New(),
 		Namespace:   namespaceRule(cfg.Settings),
 		Schemas:     schemaLimits(cfg.Settings),
 		Strict:      strictRules(cfg.Settings),

@@ -147,6 +147,7 @@ func TestHiddenTools(t *testing.T) {
 			t.Errorf("%+v: listed are %q", test.rule, listed)
 		}
 		standard := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8080/mcp", strings.NewReader(listTools))
+		standard.RemoteAddr = "127.0.0.1:1"
 		for name, value := range map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"} {
 			standard.Header.Set(name, value)
 		}

@@ -42,12 +42,12 @@ type contents struct {
 }
 
 // resources answers resources/list and resources/read (mcp contract §1.8).
-func (s *Server) resources(req *request) ([]byte, *Error) {
+func (s *Server) resources(who caller, req *request) ([]byte, *Error) {
 	if !s.Docs.Resources {
 		return nil, errUnknownMethod
 	}
 	if req.method == "resources/list" {
-		return s.listResources(), nil
+		return s.listResources(), s.allow(who, listAction)
 	}
 	uri, ok := resourceURI(req.params)
 	if !ok {
@@ -55,6 +55,9 @@ func (s *Server) resources(req *request) ([]byte, *Error) {
 	}
 	if !strings.HasPrefix(uri, guide.Prefix) {
 		return nil, refuse(InvalidParams, "resource uri must start with %s", guide.Prefix)
+	}
+	if err := s.allow(who, listAction); err != nil {
+		return nil, err
 	}
 	d, ok := s.Docs.Catalogue.Document(uri)
 	if !ok {

@@ -11,7 +11,7 @@ const listResources = `{"jsonrpc":"2.0","id":1,"method":"resources/list"}`
 
 func (r *rig) send(body string) answered {
 	r.t.Helper()
-	return decodeAnswer(r.t, r.serve(r.t.Context(), caller{transport: "http", serverID: "test"}, []byte(body)).body)
+	return decodeAnswer(r.t, r.serve(r.t.Context(), r.local(), []byte(body)).body)
 }
 
 func readText(params string) string {
@@ -57,7 +57,7 @@ func TestDocsOff(t *testing.T) {
 	const search = `{"query":"trust"}`
 	for _, on := range []Docs{{}, {Search: true}, {Resources: true}} {
 		r := newRig(t, func(c *Config) { c.Docs.Search, c.Docs.Resources = on.Search, on.Resources })
-		list := string(r.serve(t.Context(), caller{}, []byte(listTools)).body)
+		list := string(r.serve(t.Context(), r.local(), []byte(listTools)).body)
 		if listed := strings.Contains(list, `"decision_gate_docs_search"`); listed != on.Search {
 			t.Errorf("%+v: listed is %t", on, listed)
 		}

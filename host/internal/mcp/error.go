@@ -23,6 +23,7 @@ const (
 	InvalidRequest       Code = -32600
 	MethodNotFound       Code = -32601
 	InvalidParams        Code = -32602
+	Unauthenticated      Code = -32001
 	Unauthorized         Code = -32003
 	NotFound             Code = -32004
 	Conflict             Code = -32009
@@ -43,6 +44,7 @@ var codes = map[Code]struct {
 	InvalidRequest:       {"invalid_request", http.StatusBadRequest, false},
 	MethodNotFound:       {"method_not_found", http.StatusBadRequest, false},
 	InvalidParams:        {"invalid_params", http.StatusBadRequest, false},
+	Unauthenticated:      {"unauthenticated", http.StatusUnauthorized, false},
 	Unauthorized:         {"unauthorized", http.StatusForbidden, false},
 	NotFound:             {"not_found", http.StatusOK, false},
 	Conflict:             {"conflict", http.StatusOK, false},

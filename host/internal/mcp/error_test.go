@@ -130,7 +130,7 @@ func TestBackendWords(t *testing.T) {
 		"schemas_register": `{"record":{"tenant_id":1,"namespace_id":1,"schema_id":"a","version":"1","schema":{},"created_at":{"kind":"logical","value":1}}}`,
 		"runpack_export":   `{"scenario_id":"s","tenant_id":1,"namespace_id":1,"run_id":"r","generated_at":{"kind":"logical","value":1},"include_verification":false}`,
 	} {
-		a := r.serve(t.Context(), caller{transport: "http"}, []byte(callText(tool, arguments)))
+		a := r.serve(t.Context(), r.local(), []byte(callText(tool, arguments)))
 		if strings.Contains(string(a.body), "hunter2") || !strings.Contains(string(a.body), `"a backend refuses to work for this host; the operator's log says why"`) || a.status != http.StatusOK {
 			t.Errorf("%s: %d %s", tool, a.status, a.body)
 		}
@@ -184,7 +184,7 @@ func TestPanicsAreContained(t *testing.T) {
 	r.must("scenario_next", nextText("s", "r", "t", ""))
 	// Also outside of a tool.
 	r.tools["scenario_next"] = nil
-	check("dispatch", string(r.serve(t.Context(), caller{}, []byte(body)).body))
+	check("dispatch", string(r.serve(t.Context(), r.local(), []byte(body)).body))
 }
 
 // TestLongTextsAreCut names a stage with a name of nearly a body: neither the client nor the log is told all of it.

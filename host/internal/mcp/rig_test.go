@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/guide"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
@@ -64,7 +66,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	definitions := registry.New(store)
 	settings := &gate.Settings{MinLane: gate.Asserted}
 	config := Config{
-		Runs: runs.New(store, definitions, providers, settings, "test"), Registry: definitions, Evidence: providers, Settings: settings,
+		Access: access.New(), Runs: runs.New(store, definitions, providers, settings, "test"), Registry: definitions, Evidence: providers, Settings: settings,
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:  func() bool { return true }, Namespace: NamespaceRule{AllowDefault: true, DefaultTenants: []gate.TenantID{1}},
 		Schemas: SchemaLimits{MaxBytes: 1 << 12, MaxEntries: 100}, Disclosed: func(gate.ProviderID) bool { return true },
@@ -109,10 +111,15 @@ func decodeAnswer(t testing.TB, body []byte) (a answered) {
 	return a
 }
 
+// local is a caller of this machine.
+func (r *rig) local() caller {
+	return r.newCaller("http", access.Credentials{Peer: netip.MustParseAddr("127.0.0.1")})
+}
+
 // call calls a tool.
 func (r *rig) call(tool, arguments string) answered {
 	r.t.Helper()
-	return decodeAnswer(r.t, r.serve(context.Background(), caller{transport: "http", serverID: "test"}, []byte(callText(tool, arguments))).body)
+	return decodeAnswer(r.t, r.serve(context.Background(), r.local(), []byte(callText(tool, arguments))).body)
 }
 
 // must calls a tool that must succeed, and returns its result.
@@ -150,6 +157,7 @@ func (r *rig) http(req *http.Request) (*http.Response, string) {
 
 func post(body string) *http.Request {
 	req := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8080/rpc", strings.NewReader(body))
+	req.RemoteAddr = "127.0.0.1:1"
 	req.Header.Set("Content-Type", "application/json")
 	return req
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/modelcontext"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
@@ -38,7 +39,9 @@ type Config struct {
 	Logger   *slog.Logger
 	Ready    func() bool
 	// Degraded names what is not ready but only some scenarios need; nil names nothing.
-	Degraded  func() []string
+	Degraded func() []string
+	// Access says who calls and what they may do.
+	Access    *access.Policy
 	Namespace NamespaceRule
 	Schemas   SchemaLimits
 	// Strict says which comparators scenarios may use; its zero value is the strictest.
@@ -108,11 +111,41 @@ func failed(id *canonical.Value, err *Error) answer {
 	return answer{body, status}
 }
 
-// caller says who calls and how.
+// caller says who calls and how. Of principal and denial exactly one is set.
 type caller struct {
 	transport string // "http" or "stdio"
 	// serverID names the call in the log; correlationID is the client's own name for it.
 	serverID, correlationID string
+	credentials             access.Credentials
+	principal               *access.Principal
+	denial                  *access.Denial
+}
+
+// newCaller authenticates whoever sent the credentials. What comes of it is told no sooner than the contract has it: to
+// tools and resources, not to a request that cannot be read (mcp contract §3.1).
+func (s *Server) newCaller(transport string, credentials access.Credentials) caller {
+	who := caller{transport: transport, serverID: s.correlation.next(), credentials: credentials}
+	who.principal, who.denial = s.Access.Authenticate(&who.credentials)
+	return who
+}
+
+// listAction is the action of whoever asks for anything but a tool (mcp contract §3.1).
+const listAction = "tools/list"
+
+// allow refuses an action to a caller that is not known, or may not.
+func (s *Server) allow(who caller, action string) *Error {
+	denial := who.denial
+	if denial == nil && action != listAction {
+		denial = s.Access.AllowTool(who.principal, action)
+	}
+	switch {
+	case denial == nil:
+		return nil
+	case denial.Authenticated:
+		return refuse(Unauthorized, "unauthorized")
+	default:
+		return refuse(Unauthenticated, "unauthenticated")
+	}
 }
 
 // serve answers one request. A panic ends the request, not the host and not the loop of a transport.
@@ -143,8 +176,8 @@ func (s *Server) serve(ctx context.Context, who caller, body []byte) (a answer) 
 
 func (s *Server) dispatch(ctx context.Context, who caller, req *request) (result []byte, name string, _ *Error) {
 	switch req.method {
-	case "tools/list":
-		return s.list, "", nil
+	case listAction:
+		return s.list, "", s.allow(who, listAction)
 	case "tools/call":
 		var params struct {
 			Name      string          `member:"name"`
@@ -153,14 +186,20 @@ func (s *Server) dispatch(ctx context.Context, who caller, req *request) (result
 		if err := canonical.Decode(req.params, &params); err != nil {
 			return nil, "", errToolParams
 		}
+		if !isTool(params.Name) {
+			return nil, "", errUnknownTool
+		}
+		if err := s.allow(who, params.Name); err != nil {
+			return nil, params.Name, err
+		}
 		t, ok := s.tools[params.Name]
 		if !ok {
-			return nil, "", errUnknownTool
+			return nil, params.Name, errUnknownTool
 		}
 		result, err := s.callTool(ctx, who, t, params.Arguments)
 		return result, t.name, err
 	case "resources/list", "resources/read":
-		result, err := s.resources(req)
+		result, err := s.resources(who, req)
 		return result, "", err
 	default:
 		return nil, "", errUnknownMethod

@@ -10,6 +10,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/hold"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/modelcontext"
 )
@@ -152,6 +153,11 @@ func (s *Server) standardHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.leave()
+	// Nothing here is open to a caller that is not known; a tool is refused where it is called.
+	if err := s.allow(a.who, listAction); err != nil {
+		refuseStandard(w, s.standard, &refusal{Error: err})
+		return
+	}
 	s.standard.Post(w, r.WithContext(withExchange(r.Context(), a.who)), a.body)
 }
 
@@ -177,7 +183,7 @@ func errorMembers(e *Error) []byte {
 
 // beginLine makes the context of a request on a line of standard input.
 func (s *Server) beginLine(ctx context.Context) context.Context {
-	return withExchange(ctx, caller{transport: "stdio", serverID: s.correlation.next()})
+	return withExchange(ctx, s.newCaller("stdio", access.Credentials{Stdio: true}))
 }
 
 // observe logs a request as those of /rpc are logged.
@@ -203,7 +209,13 @@ const metaError = "io.github.decision-gate-host/error"
 func (s *Server) callStandard(t *tool) func(context.Context, *modelcontext.Call) (modelcontext.Result, error) {
 	return func(ctx context.Context, c *modelcontext.Call) (modelcontext.Result, error) {
 		e := exchangeOf(ctx)
-		out, err := t.call(s, ctx, e.who, c.Arguments)
+		var out any
+		var err error
+		if refused := s.allow(e.who, t.name); refused != nil {
+			err = refused
+		} else {
+			out, err = t.call(s, ctx, e.who, c.Arguments)
+		}
 		if err != nil {
 			e.failure = asError(err)
 			dst := canonical.AppendString([]byte(`"content":[{"type":"text","text":`), clip(e.failure.Message))

@@ -17,6 +17,7 @@ import (
 func (r *rig) standardPost(body string, change ...func(*http.Request)) (*http.Response, string) {
 	r.t.Helper()
 	req := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8080/mcp", strings.NewReader(body))
+	req.RemoteAddr = "127.0.0.1:1"
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	for _, f := range change {

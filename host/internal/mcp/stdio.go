@@ -9,6 +9,8 @@ import (
 	"io"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 )
 
 // maxHeaderLine is the length in bytes of the longest header line of a frame; a peer that never ends one is cut off.
@@ -55,7 +57,7 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) er
 			if f.err != nil {
 				return f.err
 			}
-			a := s.serve(ctx, caller{transport: "stdio", serverID: s.correlation.next()}, f.body)
+			a := s.serve(ctx, s.newCaller("stdio", access.Credentials{Stdio: true}), f.body)
 			if _, err := fmt.Fprintf(out, "Content-Length: %d\r\n\r\n%s", len(a.body), a.body); err != nil {
 				return fmt.Errorf("transport error: stdio write failed: %w", err)
 			}

@@ -91,6 +91,10 @@ func ToolNames() []string {
 	return names
 }
 
+func isTool(name string) bool {
+	return slices.ContainsFunc(served, func(t *tool) bool { return t.name == name })
+}
+
 // describeTools prepares the answer to tools/list. A tool that is not served is unknown to a call, as one that does not exist.
 func (s *Server) describeTools() error {
 	v, err := canonical.Parse(descriptions)

@@ -66,7 +66,7 @@ func TestToolsList(t *testing.T) {
 			StockSchema json.RawMessage `json:"inputSchema"`
 		}
 	}
-	body := r.serve(t.Context(), caller{}, []byte(listTools)).body
+	body := r.serve(t.Context(), r.local(), []byte(listTools)).body
 	result := decodeAnswer(t, body).Result
 	decoder := json.NewDecoder(strings.NewReader(string(result)))
 	decoder.DisallowUnknownFields() // the client of the command line knows these members
@@ -316,7 +316,7 @@ func TestExportFailureInLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := string(r.serve(t.Context(), caller{transport: "http"}, []byte(callText("runpack_export",
+	answer := string(r.serve(t.Context(), r.local(), []byte(callText("runpack_export",
 		`{"scenario_id":"s","tenant_id":1,"namespace_id":1,"run_id":"r","output_dir":`+string(path)+`,"generated_at":{"kind":"logical","value":1},"include_verification":false}`))).body)
 	if !strings.Contains(answer, "unable to create artifact directory") || strings.Contains(answer, dir) || strings.Contains(answer, "not a directory") {
 		t.Errorf("the client is told %s", answer)
