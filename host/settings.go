@@ -11,7 +11,6 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
-	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/guide"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/mcp"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/strict"
@@ -20,29 +19,11 @@ import (
 // minClose is the time that plugins have to end, whatever the drain timeout: they close their backends in it.
 const minClose = 5 * time.Second
 
-// policies are what each declared provider may set.
-func policies(c *config.Config) map[gate.ProviderID]config.EvidencePolicy {
-	declared := map[gate.ProviderID]config.EvidencePolicy{}
-	if e := c.Evidence.Time; e != nil {
-		declared["time"] = e.EvidencePolicy
-	}
-	if e := c.Evidence.Env; e != nil {
-		declared["env"] = e.EvidencePolicy
-	}
-	if e := c.Evidence.JSON; e != nil {
-		declared["json"] = e.EvidencePolicy
-	}
-	if e := c.Evidence.HTTP; e != nil {
-		declared["http"] = e.EvidencePolicy
-	}
-	return declared
-}
-
 func gateSettings(c *config.Config) *gate.Settings {
 	settings := &gate.Settings{MinLane: gate.TrustLane(c.Trust.MinLane), ProviderLanes: map[gate.ProviderID]gate.TrustLane{}}
-	for id, policy := range policies(c) {
+	for id, policy := range c.Evidence.Policies() {
 		if policy.MinLane != "" {
-			settings.ProviderLanes[id] = gate.TrustLane(policy.MinLane)
+			settings.ProviderLanes[gate.ProviderID(id)] = gate.TrustLane(policy.MinLane)
 		}
 	}
 	for _, a := range c.Anchors {
@@ -57,9 +38,10 @@ func gateSettings(c *config.Config) *gate.Settings {
 
 // disclosure says whose values evidence_query returns (mcp contract §4.13).
 func disclosure(c *config.Config) func(gate.ProviderID) bool {
-	declared := policies(c)
+	declared := c.Evidence.Policies()
 	return func(id gate.ProviderID) bool {
-		return c.Disclosure.RawValues && (!c.Disclosure.RequireProviderOptIn || declared[id].AllowRaw)
+		policy := declared[string(id)]
+		return c.Disclosure.RawValues && (!c.Disclosure.RequireProviderOptIn || policy != nil && policy.AllowRaw)
 	}
 }
 
@@ -133,24 +115,4 @@ func openDocs(c *config.Config, logger *slog.Logger) (mcp.Docs, error) {
 	}
 	fields := map[string]any{"extra_paths": &d.ExtraPaths, "max_doc_bytes": &d.MaxDocBytes, "max_total_bytes": &d.MaxTotalBytes, "max_docs": &d.MaxDocs}
 	return docs, c.Refuse(fields[wrong.Option], "Documents cannot be served", "%s.", wrong)
-}
-
-func evidenceOptions(c *config.Config) evidence.Options {
-	var o evidence.Options
-	if e := c.Evidence.Time; e != nil {
-		o.Time = &evidence.TimeOptions{AllowLogical: e.AllowLogical}
-	}
-	if e := c.Evidence.Env; e != nil {
-		o.Env = &evidence.EnvOptions{Allow: e.Allow, Deny: e.Deny, MaxValueBytes: int(e.MaxValueBytes), MaxKeyBytes: int(e.MaxKeyBytes), Values: e.Values}
-	}
-	if e := c.Evidence.JSON; e != nil {
-		o.JSON = &evidence.JSONOptions{Root: e.Root, RootID: e.RootID, MaxBytes: e.MaxBytes, AllowYAML: e.AllowYAML}
-	}
-	if e := c.Evidence.HTTP; e != nil {
-		o.HTTP = &evidence.HTTPOptions{
-			AllowHTTP: e.AllowHTTP, Timeout: e.Timeout, MaxResponseBytes: e.MaxResponseBytes, AllowedHosts: e.AllowedHosts,
-			UserAgent: e.UserAgent, AllowPrivate: e.AllowPrivate,
-		}
-	}
-	return o
 }

@@ -24,7 +24,11 @@ type checker struct {
 
 // problem reports the value that field points to; one that was not written has no place of its own.
 func (c *checker) problem(field any, summary, format string, args ...any) {
-	c.diags = c.diags.Append(problem(c.places[field].at, summary, format, args...))
+	diag := problem(c.places[field].at, summary, format, args...)
+	if c.places[field].secret {
+		diag.Extra = hideSource{}
+	}
+	c.diags = c.diags.Append(diag)
 }
 
 func (c *checker) missing(summary, format string, args ...any) {
@@ -38,7 +42,7 @@ func (c *checker) quote(field *string) string {
 
 func (c *checker) config(cfg *Config) {
 	c.bounds("", reflect.ValueOf(cfg).Elem())
-	for _, rule := range []func(*Config){c.listen, c.plugins, c.pluginFields, c.namespace, c.validation, c.anchors, c.jsonEvidence, c.runpackDirs, c.discovery, c.docs} {
+	for _, rule := range []func(*Config){c.listen, c.plugins, c.pluginFields, c.namespace, c.validation, c.anchors, c.jsonEvidence, c.mcpEvidence, c.signatures, c.runpackDirs, c.discovery, c.docs} {
 		rule(cfg)
 	}
 }
@@ -203,7 +207,7 @@ var (
 	rootID     = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 )
 
-// reservedEnv are prefixes of variables that no configuration may hand to a plugin.
+// reservedEnv are prefixes of variables that no configuration may hand to a plugin or a provider by name.
 var reservedEnv = []string{"PLUGIN_", "DECISION_GATE_", "LD_", "DYLD_"}
 
 func (c *checker) pluginFields(cfg *Config) {
@@ -220,12 +224,17 @@ func (c *checker) pluginFields(cfg *Config) {
 		if p.SHA256 != "" && !hexSum.MatchString(p.SHA256) {
 			c.problem(&p.SHA256, "Not a SHA-256", `sha256 must be 64 lower-case hexadecimal digits, as "sha256sum" or "decision-gate plugin pin" print them; this has %d characters.`, len(p.SHA256))
 		}
-		for _, name := range p.Env {
-			// The handshake's variables are the host's to set, and the linker's change what is executed after its sum was checked.
-			if !envName.MatchString(name) || slices.ContainsFunc(reservedEnv, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
-				c.problem(&p.Env, "Wrong name of variable", "env lists names of variables that the plugin gets from the host, without values, and none beginning with %s; this is %s.",
-					strings.Join(reservedEnv, ", "), shown(name, c.places[&p.Env].hidden))
-			}
+		c.environment("plugin", &p.Env)
+	}
+}
+
+// environment checks the names of variables that a program gets.
+func (c *checker) environment(program string, names *[]string) {
+	for _, name := range *names {
+		// The handshake's variables are the host's to set, and the linker's change what is executed after its sum was checked.
+		if !envName.MatchString(name) || slices.ContainsFunc(reservedEnv, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			c.problem(names, "Wrong name of variable", "env lists names of variables that the %s gets from the host, without values, and none beginning with %s; this is %s.",
+				program, strings.Join(reservedEnv, ", "), shown(name, c.places[names].hidden))
 		}
 	}
 }

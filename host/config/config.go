@@ -18,7 +18,7 @@ type Config struct {
 	Server     Server          `block:"server" help:"How clients reach the host."`
 	PluginDir  string          `hcl:"plugin_dir" path:"true" help:"Folder in which plugin commands without a slash are looked up; the folder of the host's own binary when absent."`
 	Plugins    []*Plugin       `block:"plugin" help:"A backend process. Exactly one store, at most one runpack, any number of evidence."`
-	Evidence   Evidence        `block:"evidence" help:"An evidence provider that the host has built in; only those that are declared answer."`
+	Evidence   Evidence        `block:"evidence" help:"An evidence provider, one that the host has built in or one outside of it; only those that are declared answer."`
 	Trust      Trust           `block:"trust" help:"How far evidence is trusted."`
 	Disclosure Disclosure      `block:"disclosure" help:"Which evidence values evidence_query returns."`
 	Namespace  Namespace       `block:"namespace" help:"Who may use the default namespace."`
@@ -71,6 +71,8 @@ type Stdio struct{}
 // Trust is how far evidence is trusted.
 type Trust struct {
 	MinLane string `hcl:"min_lane" default:"verified" oneof:"verified,asserted" help:"Weakest lane of evidence that a gate accepts unless its condition asks for more (mcp contract §4.4)."`
+
+	Signatures *Signatures `block:"signatures" help:"Signatures that evidence of every provider must have, unless its own block says otherwise. The built-in providers sign nothing."`
 }
 
 // Disclosure is which values evidence_query returns (mcp contract §4.13).
@@ -141,18 +143,23 @@ type Docs struct {
 	MaxSections   int64    `hcl:"max_sections" default:"10" min:"1" max:"10" unit:"sections" help:"Most sections that a search answers."`
 }
 
-// Evidence is the built-in providers; nil ones are not declared.
+// Evidence is the providers; nil ones are not declared.
 type Evidence struct {
 	Time *TimeEvidence `name:"time"`
 	Env  *EnvEvidence  `name:"env"`
 	JSON *JSONEvidence `name:"json"`
 	HTTP *HTTPEvidence `name:"http"`
+	// MCP are the providers outside the host, each with an id of its own.
+	MCP []*MCPEvidence `name:"mcp"`
 }
 
 // EvidencePolicy is what every provider may set.
 type EvidencePolicy struct {
 	AllowRaw bool   `hcl:"allow_raw" default:"false" help:"Let evidence_query return this provider's values when disclosure.raw_values is set."`
 	MinLane  string `hcl:"min_lane" oneof:"verified,asserted" help:"Weakest lane for this provider; trust.min_lane when absent."`
+
+	AcceptUnsigned bool        `hcl:"accept_unsigned" default:"false" help:"Accept evidence without a signature, whatever trust says."`
+	Signatures     *Signatures `block:"signatures" help:"Signatures that evidence of this provider must have; those of trust when absent."`
 }
 
 // TimeEvidence compares the time of the trigger.

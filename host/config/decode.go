@@ -10,14 +10,17 @@ import (
 
 	"github.com/agext/levenshtein"
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
 // place is where a value of the configuration was written.
 type place struct {
 	at hcl.Range
-	// hidden values came from env() or file().
+	// hidden values came from env() or file(), or are secret wherever they come from.
 	hidden bool
+	// secret values must not be shown with their line.
+	secret bool
 }
 
 // decoder fills the configuration's types from HCL. It knows nothing of the single settings: the tags say it all.
@@ -36,6 +39,7 @@ func (d *decoder) problem(at hcl.Range, summary, format string, args ...any) {
 // block fills a block's struct from its body. Unknown names are errors; HCL suggests near ones.
 func (d *decoder) block(body hcl.Body, dst reflect.Value) {
 	t := dst.Type()
+	foldLabels(body, t)
 	content, diags := body.Content(schemaOf(t))
 	d.diags = d.diags.Extend(d.elsewhere(diags, t))
 	if content == nil {
@@ -56,6 +60,31 @@ func (d *decoder) block(body hcl.Body, dst reflect.Value) {
 			d.named(blocks, field)
 		default:
 			d.single(blocks, field)
+		}
+	}
+}
+
+// labelSeparator is between two labels that were made one.
+const labelSeparator = "\x00"
+
+// foldLabels makes one label of the two of blocks such as evidence "mcp" "ci": HCL wants all blocks of a type to have the same
+// number, and the other kinds of evidence have one.
+func foldLabels(body hcl.Body, t reflect.Type) {
+	syntax, ok := body.(*hclsyntax.Body)
+	if !ok {
+		return
+	}
+	for _, f := range blocksOf(t) {
+		for _, m := range tagged(structOf(f.Type), "name") {
+			if m.Type.Kind() != reflect.Slice {
+				continue
+			}
+			for _, block := range syntax.Blocks {
+				if block.Type == f.Tag.Get("block") && len(block.Labels) == 2 && block.Labels[0] == m.Tag.Get("name") {
+					block.Labels = []string{strings.Join(block.Labels, labelSeparator)}
+					block.LabelRanges = block.LabelRanges[:1]
+				}
+			}
 		}
 	}
 }
@@ -139,6 +168,7 @@ func (d *decoder) named(blocks hcl.Blocks, field reflect.Value) {
 			continue
 		}
 		first[label] = block
+		label, id, folded := strings.Cut(label, labelSeparator)
 		index := -1
 		for i, name := range names {
 			if name == label {
@@ -150,14 +180,32 @@ func (d *decoder) named(blocks hcl.Blocks, field reflect.Value) {
 				block.Type, label, suggestion(label, names), strings.Join(names, ", "))
 			continue
 		}
-		d.fill(block, field.FieldByIndex(members[index].Index))
+		member := field.FieldByIndex(members[index].Index)
+		if member.Kind() == reflect.Slice {
+			d.appendNamed(block, id, folded, member)
+			continue
+		}
+		d.fill(block, member)
 	}
+}
+
+// appendNamed appends a block with a second label to the member that the first one names.
+func (d *decoder) appendNamed(block *hcl.Block, id string, folded bool, member reflect.Value) {
+	if !folded {
+		label := tagged(structOf(member.Type()), "label")[0].Tag.Get("label")
+		d.problem(block.DefRange, fmt.Sprintf("Missing %s of %s", label, block.Type), "Write it as in: %s %q %q { ... }", block.Type, block.Labels[0], "NAME")
+		return
+	}
+	item := reflect.New(member.Type().Elem()).Elem()
+	d.fill(block, item)
+	item.Elem().FieldByIndex(tagged(item.Type().Elem(), "label")[0].Index).SetString(id)
+	member.Set(reflect.Append(member, item))
 }
 
 func (d *decoder) duplicate(block, earlier *hcl.Block) {
 	header := block.Type
 	for _, label := range block.Labels {
-		header += fmt.Sprintf(" %q", label)
+		header += strings.ReplaceAll(fmt.Sprintf(" %q", label), `\x00`, `" "`)
 	}
 	d.problem(block.DefRange, "Duplicate block", "The block %s was already declared at %s. Remove one of the two.", header, at(earlier.DefRange))
 }
@@ -190,13 +238,18 @@ func (d *decoder) attribute(attr *hcl.Attribute, f reflect.StructField, dst refl
 		}
 		return
 	}
-	d.places[dst.Addr().Interface()] = place{at: rng, hidden: hidden}
+	secret := f.Tag.Get("secret") != ""
+	d.places[dst.Addr().Interface()] = place{at: rng, hidden: hidden || secret, secret: secret}
 	if err := assign(dst.Addr().Interface(), value, hidden); err != nil {
 		// Not that of an item, which is wrapped.
 		if _, direct := err.(typeError); direct {
 			err = fmt.Errorf("%w%s", err, valueAdvice[dst.Type()])
 		}
-		d.problem(rng, "Wrong value for "+attr.Name, "%s must be a %s; %s.", attr.Name, typeNames[f.Type], err)
+		diag := problem(rng, "Wrong value for "+attr.Name, "%s must be a %s; %s.", attr.Name, typeNames[f.Type], err)
+		if secret {
+			diag.Extra = hideSource{}
+		}
+		d.diags = d.diags.Append(diag)
 		return
 	}
 	if f.Tag.Get("path") != "" {

@@ -13,7 +13,8 @@ import (
 // The struct tags of the configuration's types:
 //
 //	hcl:"name"      an attribute, block:"name" a nested block, label:"name" a label of the block that the struct is,
-//	name:"x"        a member that the block with label x fills
+//	name:"x"        a member that the block with label x fills; a list takes those with a second label
+//	secret:"true"   a value that no diagnostic shows
 //	default:"text"  value when absent; required:"true" when there is none
 //	min, max        bounds of a number or duration; lengths of a string, list or map
 //	oneof:"a,b"     values that a string may have
@@ -130,20 +131,26 @@ func blockRows(path string, f reflect.StructField) []Row {
 	if members := tagged(t, "name"); len(members) > 0 {
 		var out []Row
 		for _, m := range members {
-			named := fmt.Sprintf("%s %q", path, m.Tag.Get("name"))
+			named := withLabels(fmt.Sprintf("%s %q", path, m.Tag.Get("name")), structOf(m.Type))
 			out = append(out, Row{Block: named, Help: f.Tag.Get("help")})
-			out = append(out, rows(named, m.Type.Elem())...)
+			out = append(out, rows(named, structOf(m.Type))...)
 		}
 		return out
 	}
-	for _, label := range tagged(t, "label") {
-		path += fmt.Sprintf(" %q", strings.ToUpper(label.Tag.Get("label")))
-	}
+	path = withLabels(path, t)
 	out := []Row{{Block: path, Help: f.Tag.Get("help")}}
 	if t == reflect.TypeFor[Body]() {
 		return out
 	}
 	return append(out, rows(path, t)...)
+}
+
+// withLabels is the header of a block with placeholders for its labels.
+func withLabels(path string, t reflect.Type) string {
+	for _, label := range tagged(t, "label") {
+		path += fmt.Sprintf(" %q", strings.ToUpper(label.Tag.Get("label")))
+	}
+	return path
 }
 
 func attributeRow(block string, f reflect.StructField) Row {

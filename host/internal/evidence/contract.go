@@ -92,9 +92,22 @@ type compiledCheck struct {
 	params, result *schema.Schema
 }
 
+// checkID refuses the contract of another provider.
+func (c *Contract) checkID(id gate.ProviderID) error {
+	if c.ProviderID != id {
+		return capability(ContractInvalid, "%s: provider id mismatch (expected %s, got %s)", id, id, c.ProviderID)
+	}
+	return nil
+}
+
 // compile checks a contract and compiles its schemas. Of checks with the same id the last wins (mcp contract §5.4).
 func (c *Contract) compile() (map[string]*compiledCheck, error) {
 	checks := make(map[string]*compiledCheck, len(c.Checks))
+	compileSchema := schema.CompileTrusted
+	if c.Transport != Builtin {
+		// Clients choose what is validated: a schema that takes for ever on some of it would be theirs to use.
+		compileSchema = schema.Compile
+	}
 	for i := range c.Checks {
 		check := &c.Checks[i]
 		compiled := &compiledCheck{Check: check, name: string(c.ProviderID) + "." + check.CheckID}
@@ -106,7 +119,7 @@ func (c *Contract) compile() (map[string]*compiledCheck, error) {
 			to   **schema.Schema
 		}{{check.ParamsSchema, &compiled.params}, {check.ResultSchema, &compiled.result}} {
 			var err error
-			if *s.to, err = schema.CompileTrusted(s.from); err != nil {
+			if *s.to, err = compileSchema(s.from); err != nil {
 				return nil, capability(SchemaCompileFailed, "%s: %s", compiled.name, err)
 			}
 		}
@@ -144,7 +157,11 @@ const (
 	ExpectedInvalid      Code = "expected_invalid"
 	ComparatorNotAllowed Code = "comparator_not_allowed"
 	// The rest refuse a contract at start.
+	ContractPathInvalid Code = "contract_path_invalid"
+	ContractReadFailed  Code = "contract_read_failed"
+	ContractParseFailed Code = "contract_parse_failed"
 	ContractInvalid     Code = "contract_invalid"
+	DuplicateProvider   Code = "duplicate_provider"
 	SchemaCompileFailed Code = "schema_compile_failed"
 )
 
@@ -155,7 +172,11 @@ var capabilityTexts = map[Code]string{
 	ParamsInvalid:        "check params invalid for ",
 	ExpectedInvalid:      "check expected value invalid for ",
 	ComparatorNotAllowed: "comparator not allowed for ",
+	ContractPathInvalid:  "provider capability contract path invalid: ",
+	ContractReadFailed:   "provider capability contract read failed: ",
+	ContractParseFailed:  "provider capability contract parse failed: ",
 	ContractInvalid:      "provider capability contract invalid: ",
+	DuplicateProvider:    "duplicate provider id: ",
 	SchemaCompileFailed:  "schema compilation failed for ",
 }
 

@@ -26,7 +26,7 @@ func (r *Registry) Gather(ctx context.Context, conditions []gate.ConditionSpec, 
 		slots <- struct{}{}
 		done.Go(func() {
 			defer func() { <-slots }()
-			ctx, cancel := context.WithTimeout(ctx, timeout)
+			ctx, cancel := context.WithTimeout(ctx, r.patience(conditions[i].Query.ProviderID, timeout))
 			defer cancel()
 			answers[i].Result, answers[i].Err = r.Query(ctx, conditions[i].Query, ec)
 		})

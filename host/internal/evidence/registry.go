@@ -9,10 +9,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/signature"
 )
 
 // Provider answers questions. The text of an error is recorded with the run, so it must name no secret and no path of the
@@ -24,6 +27,10 @@ type Provider interface {
 // Immediate marks a Provider whose Query waits for nothing, neither a file nor a network nor a lock: it is asked without a
 // goroutine and a deadline of its own, which cost more than its answer.
 type Immediate interface{ Immediate() }
+
+// Patient is a Provider that says how long its Query takes at most, by its own timeouts, when that may be longer than other
+// providers are given.
+type Patient interface{ Patience() time.Duration }
 
 // maxInFlight bounds the queries of one provider that run at once, those that nobody waits for any more included: a
 // provider that hangs without heeding its context holds a goroutine for each, and must not hold ever more of them.
@@ -55,6 +62,10 @@ type Options struct {
 	JSON   *JSONOptions
 	HTTP   *HTTPOptions
 	Policy Policy
+	// Signatures is whose signatures the evidence of a provider must have, for those that differ from DefaultSignatures; nil
+	// accepts evidence without one.
+	Signatures        map[gate.ProviderID]*signature.Rule
+	DefaultSignatures *signature.Rule
 }
 
 // Registry holds the providers of a host. It is built once; then it may be used by many goroutines.
@@ -62,6 +73,8 @@ type Registry struct {
 	providers map[gate.ProviderID]*registered
 	policy    Policy
 	closers   []func() error
+	rules     map[gate.ProviderID]*signature.Rule
+	rule      *signature.Rule
 }
 
 type registered struct {
@@ -69,13 +82,18 @@ type registered struct {
 	immediate bool
 	contract  *Contract
 	checks    map[string]*compiledCheck
+	// rule is whose signatures its evidence must have; nil when it needs none.
+	rule *signature.Rule
 	// slots holds one token for each query that runs.
 	slots chan struct{}
 }
 
 // New makes a registry with the built-in providers of the options.
 func New(options Options) (*Registry, error) {
-	r := &Registry{providers: map[gate.ProviderID]*registered{}, policy: options.Policy}
+	r := &Registry{
+		providers: map[gate.ProviderID]*registered{}, policy: options.Policy,
+		rules: options.Signatures, rule: options.DefaultSignatures,
+	}
 	if err := r.addBuiltins(options); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -102,7 +120,6 @@ func (r *Registry) addBuiltins(options Options) error {
 		if err != nil {
 			return err
 		}
-		r.closers = append(r.closers, files.Close)
 		builtins["json"] = files
 	}
 	for id, provider := range builtins {
@@ -113,24 +130,35 @@ func (r *Registry) addBuiltins(options Options) error {
 	return nil
 }
 
-// Register adds a provider with what it can be asked. It must not be called once the registry is in use.
+// Register adds a provider with what it can be asked. It must not be called once the registry is in use. A provider with a
+// Close method is closed with the registry, also when it is refused here.
 func (r *Registry) Register(id gate.ProviderID, provider Provider, contract *Contract) error {
-	if _, exists := r.providers[id]; exists {
-		return fmt.Errorf("provider already registered: %s", id)
+	if closer, ok := provider.(io.Closer); ok {
+		r.closers = append(r.closers, closer.Close)
 	}
-	if contract.ProviderID != id {
-		return capability(ContractInvalid, "%s: provider id mismatch (expected %s, got %s)", id, id, contract.ProviderID)
+	if _, exists := r.providers[id]; exists {
+		return capability(DuplicateProvider, "%s", id)
+	}
+	if err := contract.checkID(id); err != nil {
+		return err
 	}
 	checks, err := contract.compile()
 	if err != nil {
 		return err
 	}
 	_, immediate := provider.(Immediate)
-	r.providers[id] = &registered{Provider: provider, immediate: immediate, contract: contract, checks: checks, slots: make(chan struct{}, maxInFlight)}
+	rule, ok := r.rules[id]
+	if !ok {
+		rule = r.rule
+	}
+	r.providers[id] = &registered{
+		Provider: provider, immediate: immediate, contract: contract, checks: checks, rule: rule,
+		slots: make(chan struct{}, maxInFlight),
+	}
 	return nil
 }
 
-// Close releases what the built-in providers hold.
+// Close releases what the providers hold.
 func (r *Registry) Close() error {
 	var errs []error
 	for _, closer := range r.closers {
@@ -217,6 +245,17 @@ func (r *Registry) immediate(id gate.ProviderID) bool {
 	return !ok || p.immediate
 }
 
+// patience is the time that a question to a provider gets: the usual, or what the provider needs to say for itself what went
+// wrong.
+func (r *Registry) patience(id gate.ProviderID, usual time.Duration) time.Duration {
+	if p, ok := r.providers[id]; ok {
+		if patient, ok := p.Provider.(Patient); ok {
+			return max(usual, patient.Patience())
+		}
+	}
+	return usual
+}
+
 func (r *Registry) askable(q gate.EvidenceQuery, ec gate.EvidenceContext) (*registered, error) {
 	if ec.CorrelationID != nil && !validCorrelation(string(*ec.CorrelationID)) {
 		return nil, errCorrelation
@@ -239,8 +278,14 @@ func (p *registered) ask(ctx context.Context, q gate.EvidenceQuery, ec gate.Evid
 		}
 	}()
 	result, err := p.Provider.Query(ctx, q, ec)
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err == nil:
+		err = p.rule.Check(q, ec, &result)
+	case ctx.Err() != nil:
 		err = errTimeout
+	}
+	if err != nil {
+		result = gate.EvidenceResult{}
 	}
 	return gate.Answer{Result: result, Err: err}
 }

@@ -190,7 +190,7 @@ func TestRegister(t *testing.T) {
 		change func(*Contract)
 		want   string
 	}{
-		{"time", func(*Contract) {}, "provider already registered: time"},
+		{"time", func(*Contract) {}, "duplicate_provider: duplicate provider id: time"},
 		{"p", func(c *Contract) { c.ProviderID = "q" }, "contract_invalid: provider capability contract invalid: p: provider id mismatch (expected p, got q)"},
 		{"p", func(c *Contract) { c.Checks[0].AllowedComparators = nil }, "contract_invalid: provider capability contract invalid: p: check ask missing allowed_comparators"},
 		{"p", func(c *Contract) { slices.Reverse(c.Checks[0].AllowedComparators) }, "contract_invalid: provider capability contract invalid: p: check ask comparators not in canonical order"},
