@@ -8,6 +8,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/chart"
 	"github.com/decision-gate-host/decision-gate-host/host/runpack"
 )
 
@@ -337,7 +338,7 @@ func bounded[T any](list []T, omitted *uint64) []T {
 func (a *account) gate(eval *gate.GateEvalRecord) gateFacts {
 	facts := gateFacts{GateID: clip(string(eval.Evaluation.GateID), maxText), Status: eval.Evaluation.Status, Conditions: []conditionFacts{}}
 	if t, known := a.trees[eval.Evaluation.GateID]; known {
-		facts.Requirement = clip(formula(t), maxText)
+		facts.Requirement = clip(chart.Words(t, maxText), maxText)
 	}
 	for _, record := range bounded(inOrder(eval), &facts.Omitted) {
 		r, q := &record.Result, a.questions[record.ConditionID]

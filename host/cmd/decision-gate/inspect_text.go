@@ -2,60 +2,13 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/chart"
 )
-
-// formula is a requirement tree as one line.
-func formula(r gate.Requirement) string {
-	var b strings.Builder
-	writeFormula(&b, r, false)
-	return b.String()
-}
-
-// writeFormula stops when there is more than anybody reads.
-func writeFormula(b *strings.Builder, r gate.Requirement, inner bool) {
-	if b.Len() > maxText {
-		return
-	}
-	switch r.Kind {
-	case gate.Condition:
-		b.WriteString(string(r.Condition))
-	case gate.Not:
-		b.WriteString("not ")
-		writeFormula(b, r.Reqs[0], true)
-	case gate.Group:
-		fmt.Fprintf(b, "at least %d of (", r.Min)
-		writeList(b, r.Reqs, ", ")
-		b.WriteString(")")
-	default:
-		between := " and "
-		if r.Kind == gate.Or {
-			between = " or "
-		}
-		if inner || len(r.Reqs) == 0 {
-			b.WriteString("(")
-			defer b.WriteString(")")
-		}
-		writeList(b, r.Reqs, between)
-	}
-}
-
-func writeList(b *strings.Builder, reqs []gate.Requirement, between string) {
-	for i, r := range reqs {
-		if b.Len() > maxText {
-			return
-		}
-		if i > 0 {
-			b.WriteString(between)
-		}
-		writeFormula(b, r, true)
-	}
-}
 
 // question is what a condition asks and wants, each as one line.
 type question struct{ asked, wants string }
@@ -96,21 +49,6 @@ func parameters(v canonical.Value) string {
 
 func jsonText(v canonical.Value) string {
 	return string(canonical.AppendValue(nil, v, canonical.Declared))
-}
-
-// period is a number of milliseconds as it reads best, such as 24h or 1m30s.
-func period(ms uint64) string {
-	if ms > uint64(math.MaxInt64/time.Millisecond) {
-		return fmt.Sprintf("%d ms", ms) // more than a Duration holds
-	}
-	text := (time.Duration(ms) * time.Millisecond).String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 // when is a time as it reads best: UTC, or the tick of a run on logical time.
@@ -163,7 +101,7 @@ func showStages(out *screen, stages []stageFacts) {
 		}
 		timeout := ""
 		if s.TimeoutMS != nil {
-			timeout = fmt.Sprintf(", after %s %s", period(*s.TimeoutMS), s.OnTimeout)
+			timeout = fmt.Sprintf(", after %s %s", chart.Period(*s.TimeoutMS), s.OnTimeout)
 		}
 		out.line("  %s: %s, %s, %s%s", clip(string(s.StageID), maxText), plural(len(s.Gates), "gate"), plural(s.Packets, "packet"), clip(s.Next, maxText), timeout)
 	}

@@ -53,13 +53,31 @@ type cli struct {
 	Plugin struct {
 		Pin pinCommand `cmd:"" help:"Write the sum and the manifest of every plugin into the lock file."`
 	} `cmd:"" help:"Tend the plugins of a configuration."`
+
+	Define    defineCommand    `cmd:"" help:"Define a scenario on a host."`
+	Start     startCommand     `cmd:"" help:"Start a run."`
+	Next      nextCommand      `cmd:"" help:"Ask whether a run may advance."`
+	Trigger   triggerCommand   `cmd:"" help:"Bring an event to a run."`
+	Status    statusCommand    `cmd:"" help:"Show where a run stands."`
+	Submit    submitCommand    `cmd:"" help:"Hand in a document to be kept with a run."`
+	Precheck  precheckCommand  `cmd:"" help:"Try a stage on values that you hand in."`
+	Providers providersCommand `cmd:"" help:"Show what a host can be asked for."`
+	Schemas   struct {
+		List     schemasListCommand     `cmd:"" help:"List data shapes."`
+		Get      schemasGetCommand      `cmd:"" help:"Show a data shape."`
+		Register schemasRegisterCommand `cmd:"" help:"Register a data shape."`
+	} `cmd:"" help:"Tend the data shapes of a host."`
+	Scenario struct {
+		Lint    lintCommand         `cmd:"" help:"Check a scenario file before it is defined."`
+		Explain explainCommand      `cmd:"" help:"Say why a run holds, and what would open it."`
+		Graph   graphCommand        `cmd:"" help:"Draw a scenario, as SVG or Mermaid."`
+		List    scenarioListCommand `cmd:"" help:"List the scenarios of a host."`
+	} `cmd:"" help:"Tend scenarios."`
 	Runpack struct {
+		Export  exportCommand  `cmd:"" help:"Have a host write the record of a run."`
 		Verify  verifyCommand  `cmd:"" help:"Verify a runpack, offline."`
 		Inspect inspectCommand `cmd:"" help:"Show what a runpack holds: stages, decisions and evidence."`
-	} `cmd:"" help:"Check and read runpacks."`
-	Scenario struct {
-		Lint lintCommand `cmd:"" help:"Check a scenario file before it is defined."`
-	} `cmd:"" help:"Tend scenarios."`
+	} `cmd:"" help:"Write, check and read runpacks."`
 }
 
 // streams are where a command reads and writes.
@@ -95,6 +113,7 @@ func run(args []string, std streams) int {
 	// The second signal ends the process at once, whatever it waits for. Plugins end with their host.
 	context.AfterFunc(ctx, stop)
 
+	args, command := cutCommand(args)
 	var commands cli
 	done := -1
 	parser, err := kong.New(&commands,
@@ -103,9 +122,10 @@ func run(args []string, std streams) int {
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(code int) { done = code }), // after --help and --version
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Vars{"version": versionLine()},
+		kong.Vars{"version": versionLine(), "moment": momentHelp},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std),
+		kong.Bind(command),
 	)
 	if err != nil {
 		fmt.Fprintln(std.err, err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"math"
 	"strings"
 	"testing"
 	"time"
@@ -64,38 +63,6 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-func TestFormula(t *testing.T) {
-	leaf := func(id gate.ConditionID) gate.Requirement {
-		return gate.Requirement{Kind: gate.Condition, Condition: id}
-	}
-	a, b := leaf("a"), leaf("b")
-	of := func(kind gate.RequirementKind, reqs ...gate.Requirement) gate.Requirement {
-		return gate.Requirement{Kind: kind, Reqs: reqs, Min: 1}
-	}
-	for _, c := range []struct {
-		tree gate.Requirement
-		want string
-	}{
-		{a, "a"},
-		{of(gate.And, a, b), "a and b"},
-		{of(gate.Or, of(gate.And, a, b), of(gate.Not, a)), "(a and b) or not a"},
-		{of(gate.Not, of(gate.Or, a, b)), "not (a or b)"},
-		{of(gate.Group, a, of(gate.Or, a, b)), "at least 1 of (a, (a or b))"},
-		{of(gate.And), "()"},
-	} {
-		if got := formula(c.tree); got != c.want {
-			t.Errorf("got %q, want %q", got, c.want)
-		}
-	}
-	wide := gate.Requirement{Kind: gate.And}
-	for range 10_000 {
-		wide.Reqs = append(wide.Reqs, leaf(gate.ConditionID(strings.Repeat("x", 50))))
-	}
-	if n := len(formula(of(gate.Not, of(gate.Not, wide)))); n > 2*maxText {
-		t.Errorf("a formula of %d bytes", n)
-	}
-}
-
 // What is shown of one decision is bounded, whatever its record holds.
 func TestInspectIsBounded(t *testing.T) {
 	long := strings.Repeat("long ", 1<<16)
@@ -132,17 +99,6 @@ func TestInOrder(t *testing.T) {
 	}
 	if got != "z a m forged " {
 		t.Errorf("got %s", got)
-	}
-}
-
-func TestPeriod(t *testing.T) {
-	for ms, want := range map[uint64]string{
-		0: "0s", 250: "250ms", 1500: "1.5s", 60_000: "1m", 90_000: "1m30s", 600_000: "10m", 86_400_000: "24h", 3_601_000: "1h0m1s",
-		math.MaxUint64: "18446744073709551615 ms",
-	} {
-		if got := period(ms); got != want {
-			t.Errorf("%d: %s, want %s", ms, got, want)
-		}
 	}
 }
 

@@ -82,6 +82,33 @@ func tell(open []way) [][]Need {
 	return told
 }
 
+// Missing are the conditions of an evaluated gate that are not as its requirement would have them, each once, in the order of
+// the tree: under a Not, that is those that are not false.
+func Missing(r *gate.Requirement, trace []gate.TraceEntry) []gate.TraceEntry {
+	missing := []gate.TraceEntry{}
+	seen := map[gate.ConditionID]bool{}
+	is := statuses(trace)
+	var look func(r *gate.Requirement, want gate.Truth, depth int)
+	look = func(r *gate.Requirement, want gate.Truth, depth int) {
+		switch {
+		case depth > gate.MaxRequirementDepth:
+		case r.Kind == gate.Not:
+			look(&r.Reqs[0], want.Not(), depth+1)
+		case r.Kind == gate.Condition:
+			if status, told := is[r.Condition]; told && status != want && !seen[r.Condition] {
+				seen[r.Condition] = true
+				missing = append(missing, gate.TraceEntry{ConditionID: r.Condition, Status: status})
+			}
+		default:
+			for i := range r.Reqs {
+				look(&r.Reqs[i], want, depth+1)
+			}
+		}
+	}
+	look(r, gate.True, 0)
+	return missing
+}
+
 func statuses(trace []gate.TraceEntry) map[gate.ConditionID]gate.Truth {
 	of := make(map[gate.ConditionID]gate.Truth, len(trace))
 	for _, t := range trace {
