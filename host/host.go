@@ -74,7 +74,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		cfg.Logger = slog.Default()
 	}
 	docs, err := openDocs(cfg.Settings, cfg.Logger)
-	if err := config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkEvidence(cfg.Settings), err); err != nil {
+	if err := config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), err); err != nil {
 		return nil, err
 	}
 	providers, err := openEvidence(cfg.Settings, cfg.Logger)
@@ -102,7 +102,7 @@ func Check(cfg Config) error {
 		return errNoSettings
 	}
 	_, err := openDocs(cfg.Settings, slog.New(slog.DiscardHandler)) // what is left out is told when it is served
-	return config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkEvidence(cfg.Settings), err, catalog.Check(catalogOptions(cfg)))
+	return config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), err, catalog.Check(catalogOptions(cfg)))
 }
 
 var errNoSettings = errors.New("host.Config.Settings is nil: begin with config.Load or config.Default")

@@ -174,7 +174,7 @@ func (c *checker) plugins(cfg *Config) {
 	for _, kind := range Kinds {
 		if kind == "evidence" {
 			// Each is a provider of its own, by its name.
-			c.evidencePlugins(byKind[kind])
+			c.evidencePlugins(cfg, byKind[kind])
 			continue
 		}
 		for _, extra := range byKind[kind][min(1, len(byKind[kind])):] {
@@ -188,14 +188,16 @@ func (c *checker) plugins(cfg *Config) {
 	}
 }
 
-// builtinProviders are the ids of the providers that a host has built in, declared or not: scenarios of other hosts mean
-// those by them.
-var builtinProviders = []string{"time", "env", "json", "http"}
-
-func (c *checker) evidencePlugins(plugins []*Plugin) {
+// evidencePlugins refuses names that are the ids of other providers: a scenario would ask one and mean the other.
+func (c *checker) evidencePlugins(cfg *Config, plugins []*Plugin) {
 	for _, p := range plugins {
-		if slices.Contains(builtinProviders, p.Name) {
-			c.problem(p, "Name of a built-in provider", `The provider id %q is that of a provider that the host has built in. Give the plugin another name, such as: plugin "evidence" "my-%s".`, p.Name, p.Name)
+		if slices.Contains(builtinEvidence, p.Name) {
+			c.problem(p, "Reserved provider id", `%q is the id of a provider that the host has built in. Give the plugin another name, such as: plugin "evidence" "my-%s".`, p.Name, p.Name)
+		}
+		for _, e := range cfg.Evidence.MCP {
+			if e.ID == p.Name {
+				c.problem(p, "Two providers of one id", `The block evidence "mcp" %q makes a provider of this id too. Give one of the two another name.`, e.ID)
+			}
 		}
 	}
 }

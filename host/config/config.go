@@ -151,6 +151,8 @@ type Evidence struct {
 	HTTP *HTTPEvidence `name:"http"`
 	// MCP are the providers outside the host, each with an id of its own.
 	MCP []*MCPEvidence `name:"mcp"`
+	// Plugin are settings of providers that are evidence plugins.
+	Plugin []*PluginEvidence `name:"plugin"`
 }
 
 // EvidencePolicy is what every provider may set.

@@ -48,5 +48,8 @@ func (e *Evidence) Policies() map[string]*EvidencePolicy {
 	for _, mcp := range e.MCP {
 		declared[mcp.ID] = &mcp.EvidencePolicy
 	}
+	for _, plugin := range e.Plugin {
+		declared[plugin.ID] = &plugin.EvidencePolicy
+	}
 	return declared
 }

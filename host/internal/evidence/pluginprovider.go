@@ -56,6 +56,9 @@ type pluginProvider struct {
 	timeout time.Duration
 }
 
+// Patience implements Patient.
+func (p pluginProvider) Patience() time.Duration { return p.timeout }
+
 var (
 	errPluginFailed  = errors.New("the evidence plugin failed")
 	errPluginJSON    = errors.New("the evidence plugin answered what is not JSON")
