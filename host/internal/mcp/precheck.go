@@ -6,7 +6,6 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
-	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/schema"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 )
 
@@ -36,7 +35,7 @@ func (s *Server) precheck(ctx context.Context, _ caller, a precheckArguments) (g
 	if owner := scenario.Spec().DefaultTenantID; owner != nil && *owner != a.TenantID {
 		return gate.PrecheckResult{}, refuse(Unauthorized, "unauthorized")
 	}
-	if err := s.Strict.Shape(scenario.Spec().Conditions, shape); err != nil {
+	if err := shape.Judge(scenario, s.Strict.Shape); err != nil {
 		return gate.PrecheckResult{}, refuse(InvalidParams, "%v", err)
 	}
 	evidence, err := assertedEvidence(scenario.Spec(), a.Payload)
@@ -46,20 +45,20 @@ func (s *Server) precheck(ctx context.Context, _ caller, a precheckArguments) (g
 	return scenario.Precheck(gate.PrecheckRequest{StageID: a.StageID, Evidence: evidence}, s.Settings)
 }
 
-// matchesShape returns the schema that the payload must match, and does.
-func (s *Server) matchesShape(ctx context.Context, a *precheckArguments) (canonical.Value, error) {
-	shape, err := s.Registry.Schema(ctx, a.TenantID, a.NamespaceID, a.DataShape)
+// matchesShape returns the data shape that the payload must match, and does.
+func (s *Server) matchesShape(ctx context.Context, a *precheckArguments) (*registry.Shape, error) {
+	shape, err := s.Registry.Shape(ctx, a.TenantID, a.NamespaceID, a.DataShape)
 	if err != nil {
-		return canonical.Value{}, err
+		return nil, err
 	}
-	compiled, err := schema.Compile(shape.Schema)
+	problems, err := shape.Validate(a.Payload)
 	if err != nil {
-		return canonical.Value{}, refuse(InvalidParams, "invalid schema: %v", err)
+		return nil, refuse(InvalidParams, "invalid schema: %v", err)
 	}
-	if problems := compiled.Validate(a.Payload); len(problems) > 0 {
-		return canonical.Value{}, refuse(InvalidParams, "payload does not match schema: %s", strings.Join(problems, "; "))
+	if len(problems) > 0 {
+		return nil, refuse(InvalidParams, "payload does not match schema: %s", strings.Join(problems, "; "))
 	}
-	return shape.Schema, nil
+	return shape, nil
 }
 
 func (s *Server) precheckScenario(ctx context.Context, a *precheckArguments) (*gate.Scenario, error) {

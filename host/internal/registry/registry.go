@@ -28,21 +28,21 @@ var (
 
 // Registry reads and writes definitions. It is safe for concurrent use.
 type Registry struct {
-	store store.Store
+	store     store.Store
+	scenarios *cache[scenarioKey, *gate.Scenario]
+	shapes    *cache[[sha256.Size]byte, *Shape]
 
-	mu          sync.RWMutex
-	scenarios   map[scenarioKey]cachedScenario
-	cachedBytes int // the sizes of the scenarios
+	mu sync.RWMutex
 	// accepted are the scenarios that this process has accepted a definition of: only for those a repeat is a conflict.
 	accepted map[[sha256.Size]byte]bool
 }
 
-type cachedScenario struct {
-	*gate.Scenario
-	size int // in bytes, as stored
-}
-
 // New makes a registry on a store.
 func New(s store.Store) *Registry {
-	return &Registry{store: s, scenarios: map[scenarioKey]cachedScenario{}, accepted: map[[sha256.Size]byte]bool{}}
+	return &Registry{
+		store:     s,
+		scenarios: newCache[scenarioKey, *gate.Scenario](maxCachedBytes),
+		shapes:    newCache[[sha256.Size]byte, *Shape](maxCachedShapeBytes),
+		accepted:  map[[sha256.Size]byte]bool{},
+	}
 }

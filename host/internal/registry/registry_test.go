@@ -261,8 +261,8 @@ func TestCacheIsBounded(t *testing.T) {
 		if _, err := r.Scenario(t.Context(), 1, s.Spec().ScenarioID); err != nil {
 			t.Fatal(err)
 		}
-		if r.cachedBytes > maxCachedBytes || len(r.scenarios) > 8 || len(r.scenarios) == 0 {
-			t.Fatalf("%d scenarios of %d bytes are kept", len(r.scenarios), r.cachedBytes)
+		if r.scenarios.bytes > maxCachedBytes || len(r.scenarios.entries) > 8 || len(r.scenarios.entries) == 0 {
+			t.Fatalf("%d scenarios of %d bytes are kept", len(r.scenarios.entries), r.scenarios.bytes)
 		}
 	}
 	for i := range 12 {

@@ -18,8 +18,7 @@ const scenarioCollection = "scenarios"
 // sharedTenant is the id space of scenarios without a tenant of their own, which every tenant looks into second.
 const sharedTenant gate.TenantID = 0
 
-// maxCachedBytes bounds the scenarios that are kept compiled, by the size of what is stored: a scenario may be as large as a
-// request, so that a number of them bounds nothing. They never change, so that any may be dropped and read again.
+// maxCachedBytes bounds the scenarios that are kept compiled, by the size of what is stored.
 const maxCachedBytes = 64 << 20
 
 type scenarioKey struct {
@@ -95,7 +94,7 @@ func (r *Registry) Defined(spec *gate.ScenarioSpec) bool {
 // Scenario finds a scenario for a tenant: in its own id space, else in the shared one. The error is ErrNoScenario when there is none.
 func (r *Registry) Scenario(ctx context.Context, tenant gate.TenantID, id gate.ScenarioID) (*gate.Scenario, error) {
 	own, shared := scenarioKey{tenant, id}, scenarioKey{sharedTenant, id}
-	if s := r.cached(own); s != nil {
+	if s := r.scenarios.get(own); s != nil {
 		return s, nil
 	}
 	// A scenario of the tenant's own may have come since the shared one was cached: the store is asked for both at once.
@@ -115,7 +114,7 @@ func (r *Registry) Scenario(ctx context.Context, tenant gate.TenantID, id gate.S
 // call on a run costs one read, the run's own. The error is ErrNoScenario when there is no such scenario.
 func (r *Registry) ForRun(ctx context.Context, tenant gate.TenantID, id gate.ScenarioID, hash canonical.HashDigest) (*gate.Scenario, error) {
 	for _, space := range []gate.TenantID{tenant, sharedTenant} {
-		if s := r.cached(scenarioKey{space, id}); s != nil && s.Hash() == hash {
+		if s := r.scenarios.get(scenarioKey{space, id}); s != nil && s.Hash() == hash {
 			return s, nil
 		}
 	}
@@ -133,17 +132,11 @@ func (r *Registry) ForRun(ctx context.Context, tenant gate.TenantID, id gate.Sce
 
 // Known returns ErrNoScenario unless the tenant has such a scenario, without asking the store when it is cached.
 func (r *Registry) Known(ctx context.Context, tenant gate.TenantID, id gate.ScenarioID) error {
-	if r.cached(scenarioKey{tenant, id}) != nil || r.cached(scenarioKey{sharedTenant, id}) != nil {
+	if r.scenarios.get(scenarioKey{tenant, id}) != nil || r.scenarios.get(scenarioKey{sharedTenant, id}) != nil {
 		return nil
 	}
 	_, err := r.Scenario(ctx, tenant, id)
 	return err
-}
-
-func (r *Registry) cached(key scenarioKey) *gate.Scenario {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.scenarios[key].Scenario
 }
 
 func (r *Registry) load(ctx context.Context, key scenarioKey) (*gate.Scenario, error) {
@@ -155,7 +148,7 @@ func (r *Registry) load(ctx context.Context, key scenarioKey) (*gate.Scenario, e
 }
 
 func (r *Registry) compile(key scenarioKey, record store.Record) (*gate.Scenario, error) {
-	if s := r.cached(key); s != nil {
+	if s := r.scenarios.get(key); s != nil {
 		return s, nil
 	}
 	var stored storedScenario
@@ -166,25 +159,8 @@ func (r *Registry) compile(key scenarioKey, record store.Record) (*gate.Scenario
 	if err != nil || scenario.Hash() != stored.Hash {
 		return nil, fault.New(fault.Corrupt, "a stored scenario does not match its hash")
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.keep(key, cachedScenario{scenario, len(record.Body)})
+	r.scenarios.put(key, scenario, len(record.Body))
 	return scenario, nil
-}
-
-// keep caches a scenario, and drops others until there is room for it.
-func (r *Registry) keep(key scenarioKey, s cachedScenario) {
-	r.cachedBytes += s.size - r.scenarios[key].size
-	r.scenarios[key] = s
-	for other, dropped := range r.scenarios {
-		if r.cachedBytes <= maxCachedBytes {
-			return
-		}
-		if other != key {
-			r.cachedBytes -= dropped.size
-			delete(r.scenarios, other)
-		}
-	}
 }
 
 // ScenarioSummary is one line of a list.

@@ -96,16 +96,21 @@ func (r *Registry) Register(ctx context.Context, shape DataShape, maxEntries uin
 
 // Schema reads a schema; the error is ErrNoSchema when there is none.
 func (r *Registry) Schema(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, ref ShapeRef) (DataShape, error) {
+	shape, _, err := r.readSchema(ctx, tenant, namespace, ref)
+	return shape, err
+}
+
+// readSchema also answers the size in bytes of what is stored.
+func (r *Registry) readSchema(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, ref ShapeRef) (shape DataShape, size int, err error) {
 	records, err := r.store.Get(ctx, []store.Key{schemaKey(tenant, namespace, ref)})
 	if err != nil {
-		return DataShape{}, err
+		return shape, 0, err
 	}
 	if records[0].Version == 0 {
-		return DataShape{}, ErrNoSchema
+		return shape, 0, ErrNoSchema
 	}
-	var shape DataShape
 	err = persist.Decode(records[0], &shape)
-	return shape, err
+	return shape, len(records[0].Body), err
 }
 
 // maxPageBytes ends a page of schemas early: a thousand schemas of a megabyte each are more than clients read (mcp contract
