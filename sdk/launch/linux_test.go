@@ -41,6 +41,10 @@ func (b *syncBuffer) String() string {
 
 // beParent is this test binary as a host that starts a plugin and is killed then.
 func beParent(mode string) {
+	if mode == commandParent {
+		beCommandParent()
+		return
+	}
 	program, mode, _ = strings.Cut(mode, "|")
 	p, err := launch.Start(context.Background(), spec(mode))
 	if err != nil {
