@@ -144,11 +144,14 @@ func freeMessage(body any) any {
 	return body
 }
 
-// decided are the recorded exchanges that this host answers otherwise, on purpose.
-var decided = map[string]struct {
+// deviation is why an answer is another than the recorded one.
+type deviation struct {
 	status int
 	why    string
-}{
+}
+
+// decided are the recorded exchanges that this host answers otherwise, on purpose.
+var decided = map[string]deviation{
 	"envelope/positional-4":                        {400, "positional forms are refused [P-22]"},
 	"tools-call/positional":                        {400, "positional forms are refused [P-22]"},
 	"arguments/array":                              {400, "positional forms are refused [P-22]"},
@@ -203,37 +206,43 @@ func TestRecordedExchanges(t *testing.T) {
 		if err := json.Unmarshal(raw, &c); err != nil {
 			t.Fatalf("line %d: %v", n, err)
 		}
-		if other, changed := decided[c.Name]; changed {
-			c.Expect.Status, c.Expect.Headers, c.Expect.Body = other.status, nil, nil
-		}
 		t.Run(c.Name, func(t *testing.T) {
 			f := hosts[c.Config]
 			if f == nil {
 				t.Fatalf("the configuration %q is not known", c.Config)
 			}
-			response, body := c.send(t, strings.TrimPrefix(f.URL, "http://"))
-			if response.StatusCode != c.Expect.Status {
-				t.Errorf("status %d, want %d: %.300s", response.StatusCode, c.Expect.Status, body)
-			}
-			for name, want := range c.Expect.Headers {
-				got, there := response.Header[http.CanonicalHeaderKey(name)]
-				if want == nil && there || want != nil && (!there || *want != "$ANY" && got[0] != *want) {
-					t.Errorf("header %s is %q, want %v", name, got, want)
-				}
-			}
-			if c.Expect.Body == nil {
-				return
-			}
-			var got any
-			if text, ok := c.Expect.Body.(string); ok && text == string(body) {
-				return
-			}
-			_ = json.Unmarshal(body, &got)
-			oneSchema(got)
-			if !matches(freeMessage(c.Expect.Body), got) {
-				want, _ := json.Marshal(c.Expect.Body)
-				t.Errorf("body\n got %.600s\nwant %.600s", body, want)
-			}
+			c.check(t, strings.TrimPrefix(f.URL, "http://"), decided)
 		})
 	})
+}
+
+// check sends the exchange to a host and compares what comes back with what was recorded, or decided.
+func (c *wireCase) check(t *testing.T, address string, decided map[string]deviation) {
+	t.Helper()
+	if other, changed := decided[c.Name]; changed {
+		c.Expect.Status, c.Expect.Headers, c.Expect.Body = other.status, nil, nil
+	}
+	response, body := c.send(t, address)
+	if response.StatusCode != c.Expect.Status {
+		t.Errorf("status %d, want %d: %.300s", response.StatusCode, c.Expect.Status, body)
+	}
+	for name, want := range c.Expect.Headers {
+		got, there := response.Header[http.CanonicalHeaderKey(name)]
+		if want == nil && there || want != nil && (!there || *want != "$ANY" && got[0] != *want) {
+			t.Errorf("header %s is %q, want %v", name, got, want)
+		}
+	}
+	if c.Expect.Body == nil {
+		return
+	}
+	var got any
+	if text, ok := c.Expect.Body.(string); ok && text == string(body) {
+		return
+	}
+	_ = json.Unmarshal(body, &got)
+	oneSchema(got)
+	if !matches(freeMessage(c.Expect.Body), got) {
+		want, _ := json.Marshal(c.Expect.Body)
+		t.Errorf("body\n got %.600s\nwant %.600s", body, want)
+	}
 }
