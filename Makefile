@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 MODULE  := github.com/decision-gate-host/decision-gate-host
 PLUGINS := store-sqlite runpack-fs
-MODULES := sdk host host/interop $(addprefix plugins/,$(PLUGINS)) examples/embedded examples/quickstart bench
+MODULES := sdk host host/interop $(addprefix plugins/,$(PLUGINS)) examples/embedded examples/evidence-calendar examples/quickstart bench
 
 BUF_VERSION                := v1.75.0
 PROTOC_GEN_GO_VERSION      := v1.36.12
