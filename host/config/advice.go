@@ -25,6 +25,7 @@ var advice = map[string]string{
 var valueAdvice = map[reflect.Type]string{
 	reflect.TypeFor[bool]():           ": write true or false, without quotes",
 	reflect.TypeFor[int64]():          ": write digits, without quotes and units",
+	reflect.TypeFor[uint64]():         ": write digits, without quotes and units",
 	reflect.TypeFor[[]string]():       `: write it in brackets, as in ["a", "b"]`,
 	reflect.TypeFor[[]uint64]():       ": write it in brackets, as in [1, 2]",
 	reflect.TypeFor[[]netip.Prefix](): `: write it in brackets, as in ["127.0.0.0/8"]`,

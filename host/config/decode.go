@@ -55,7 +55,7 @@ func (d *decoder) block(body hcl.Body, dst reflect.Value) {
 		field := dst.FieldByIndex(f.Index)
 		switch {
 		case field.Kind() == reflect.Slice:
-			d.repeated(blocks, field)
+			d.repeated(blocks, field, f.Tag.Get("repeats") != "")
 		case len(tagged(f.Type, "name")) > 0:
 			d.named(blocks, field)
 		default:
@@ -134,12 +134,13 @@ func (d *decoder) fill(block *hcl.Block, field reflect.Value) {
 	d.block(block.Body, field)
 }
 
-// repeated appends every block to a slice of pointers; two with the same labels are an error.
-func (d *decoder) repeated(blocks hcl.Blocks, field reflect.Value) {
+// repeated appends every block to a slice of pointers, in the order in which they are written; two with the same labels are
+// an error unless they may repeat.
+func (d *decoder) repeated(blocks hcl.Blocks, field reflect.Value, alike bool) {
 	first := map[string]*hcl.Block{}
 	for _, block := range blocks {
 		key := strings.Join(block.Labels, "\x00")
-		if earlier, ok := first[key]; ok {
+		if earlier, ok := first[key]; ok && !alike {
 			d.duplicate(block, earlier)
 			continue
 		}
@@ -265,6 +266,10 @@ func (d *decoder) resolvePaths(dst any) {
 		for i := range *path {
 			(*path)[i] = resolve(d.dir, (*path)[i])
 		}
+	case *map[string]string:
+		for name := range *path {
+			(*path)[name] = resolve(d.dir, (*path)[name])
+		}
 	}
 }
 
@@ -292,12 +297,14 @@ func assign(dst any, value cty.Value, convertible bool) error {
 		*dst, err = asBool(value, convertible)
 	case *int64:
 		*dst, err = asInteger(value, convertible)
+	case *uint64:
+		*dst, err = asUnsigned(value, convertible)
 	case *time.Duration:
 		*dst, err = asDuration(value, convertible)
 	case *[]string:
 		*dst, err = asList(value, asText)
 	case *[]uint64:
-		*dst, err = asList(value, asUnsigned)
+		*dst, err = asList(value, func(item cty.Value) (uint64, error) { return asUnsigned(item, false) })
 	case *[]netip.Prefix:
 		*dst, err = asList(value, asPrefix)
 	case *map[string]string:
@@ -362,8 +369,8 @@ func asInteger(value cty.Value, convertible bool) (int64, error) {
 	return n, nil
 }
 
-func asUnsigned(value cty.Value) (uint64, error) {
-	number, err := asNumber(value, false)
+func asUnsigned(value cty.Value, convertible bool) (uint64, error) {
+	number, err := asNumber(value, convertible)
 	if err != nil {
 		return 0, err
 	}

@@ -13,6 +13,7 @@ import (
 // The struct tags of the configuration's types:
 //
 //	hcl:"name"      an attribute, block:"name" a nested block, label:"name" a label of the block that the struct is,
+//	repeats:"true"  of nested blocks: there may be several with the same labels
 //	name:"x"        a member that the block with label x fills; a list takes those with a second label
 //	secret:"true"   a value that no diagnostic shows
 //	default:"text"  value when absent; required:"true" when there is none
@@ -89,6 +90,7 @@ var typeNames = map[reflect.Type]string{
 	reflect.TypeFor[string]():            "string",
 	reflect.TypeFor[bool]():              "bool",
 	reflect.TypeFor[int64]():             "whole number",
+	reflect.TypeFor[uint64]():            "whole number",
 	reflect.TypeFor[time.Duration]():     "duration",
 	reflect.TypeFor[[]string]():          "list of strings",
 	reflect.TypeFor[[]uint64]():          "list of whole numbers",
