@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -125,8 +126,8 @@ func (c *clients) together(n int, pick func(client int) (request, bool)) ([]time
 // send writes a request, which is smaller than a socket's buffer.
 func (c *connection) send(host string, r request) error {
 	const before, after = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`, `","arguments":`
-	c.out = fmt.Appendf(c.out[:0], "POST /rpc HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s%s%s%s}}",
-		host, len(before)+len(r.tool)+len(after)+len(r.arguments)+2, before, r.tool, after, r.arguments)
+	c.out = fmt.Appendf(c.out[:0], "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: %d\r\n\r\n%s%s%s%s}}",
+		cmp.Or(r.surface, "/rpc"), host, len(before)+len(r.tool)+len(after)+len(r.arguments)+2, before, r.tool, after, r.arguments)
 	c.in, c.began = c.in[:0], time.Now()
 	n, err := unix.Write(c.fd, c.out)
 	if err == nil && n < len(c.out) {
@@ -159,7 +160,7 @@ func (c *connection) receive() (whole bool, err error) {
 	if len(body) < length {
 		return false, nil
 	}
-	if !bytes.Contains(body, []byte(`"result":{"content":[{"type":"json","json":{`)) {
+	if !bytes.Contains(body, []byte(`"result":{"content":[{"type":`)) || bytes.Contains(body, []byte(`"isError":true`)) {
 		return false, fmt.Errorf("the host answers %s", body)
 	}
 	return true, nil

@@ -39,6 +39,8 @@ type results struct {
 	Rounds  []point       `json:"start_and_next"`
 	Bare    []barePoint   `json:"bare_loop"`
 	Lengths []lengthBlock `json:"next_by_length"`
+
+	Prechecks []precheckPoint `json:"precheck"`
 }
 
 func main() {
@@ -88,6 +90,9 @@ func run(o options) error {
 	}
 	if err := measureLengths(o, &r); err != nil {
 		return err
+	}
+	if err := measurePrecheck(o, &r); err != nil {
+		return fmt.Errorf("precheck: %w", err)
 	}
 	r.print(o)
 	if o.raw == "" {

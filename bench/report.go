@@ -39,6 +39,7 @@ func (r *results) print(o options) {
 			r.printLength(out, clients, length, o.lengths[0])
 		}
 	}
+	r.printPrechecks(out)
 }
 
 func (r *results) printLength(out *tabwriter.Writer, clients, length, shortest int) {

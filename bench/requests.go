@@ -19,17 +19,22 @@ const scenario = `{"scenario_id":"loop","namespace_id":1,"spec_version":"1","pol
 const tree = `{"And":[{"Condition":"c1"},{"Condition":"c2"},{"Condition":"c3"},{"Not":{"Condition":"c4"}}]}`
 
 // request is one call of a tool.
-type request struct{ tool, arguments string }
+type request struct {
+	surface         string // /rpc when empty
+	tool, arguments string
+}
 
-func define() request { return request{"scenario_define", `{"spec":` + scenario + `}`} }
+func define() request {
+	return request{tool: "scenario_define", arguments: `{"spec":` + scenario + `}`}
+}
 
 func start(run string) request {
-	return request{"scenario_start", fmt.Sprintf(`{"scenario_id":"loop","run_config":{"tenant_id":1,"namespace_id":1,"run_id":%q,"scenario_id":"loop","dispatch_targets":[],"policy_tags":[]},`+
+	return request{tool: "scenario_start", arguments: fmt.Sprintf(`{"scenario_id":"loop","run_config":{"tenant_id":1,"namespace_id":1,"run_id":%q,"scenario_id":"loop","dispatch_targets":[],"policy_tags":[]},`+
 		`"started_at":{"kind":"unix_millis","value":1710000000000},"issue_entry_packets":false}`, run)}
 }
 
 func next(run, trigger string) request {
-	return request{"scenario_next", fmt.Sprintf(`{"scenario_id":"loop","request":{"run_id":%q,"tenant_id":1,"namespace_id":1,"trigger_id":%q,"agent_id":"agent","time":{"kind":"unix_millis","value":1710000000000}}}`, run, trigger)}
+	return request{tool: "scenario_next", arguments: fmt.Sprintf(`{"scenario_id":"loop","request":{"run_id":%q,"tenant_id":1,"namespace_id":1,"trigger_id":%q,"agent_id":"agent","time":{"kind":"unix_millis","value":1710000000000}}}`, run, trigger)}
 }
 
 // randomID is the id of a run or trigger: random, because ordered ids flatter a B-tree.
