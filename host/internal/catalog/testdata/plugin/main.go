@@ -31,6 +31,8 @@ func main() {
 		sdk.Serve(sdk.Plugin{Name: "runpack-test", Version: "1.0.0", OpenRunpack: func(context.Context, json.RawMessage) (runpack.Sink, error) {
 			return sink{}, nil
 		}})
+	case "evidence":
+		serveEvidence()
 	case "once":
 		// Starts only while there is no file of this name, which it makes.
 		if f, err := os.OpenFile(os.Args[2], os.O_CREATE|os.O_EXCL, 0o600); err != nil {
