@@ -53,7 +53,7 @@ func (s *Server) runpackExport(ctx context.Context, _ caller, a exportArguments)
 		TenantID:     a.TenantID,
 		NamespaceID:  a.NamespaceID,
 		RunID:        a.RunID,
-		Steps:        history.Steps,
+		Steps:        told(ctx, history.Steps, history.Count),
 		GeneratedAt:  a.GeneratedAt,
 		AnchorPolicy: s.Settings.Anchors,
 		Security:     &runpack.SecurityContext{NamespaceAuthority: "dg_registry"},
@@ -152,7 +152,7 @@ type verifyResult struct {
 // runpackVerify is mcp contract §4.15; runpack_dir is a directory, or a URI that runpack_export answered. Whoever may not
 // use the tenant and namespace of the bundle, as its manifest names them, learns nothing of it.
 func (s *Server) runpackVerify(ctx context.Context, _ caller, a verifyArguments) (verifyResult, error) {
-	options := runpack.Options{MaxArtifactBytes: uint64(s.MaxArtifact), Replay: true}
+	options := runpack.Options{MaxArtifactBytes: uint64(s.MaxArtifact), Replay: true, Progress: verifying(ctx)}
 	options.Admit = func(m *runpack.Manifest) error { return s.allowNamespace(&m.TenantID, m.NamespaceID) }
 	var reader runpack.Reader
 	if strings.Contains(a.RunpackDir, "://") {

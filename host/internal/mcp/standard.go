@@ -130,6 +130,9 @@ func wholeSchema(input canonical.Value) (canonical.Value, error) {
 type exchange struct {
 	who     caller
 	failure *Error
+	// call is its tool's call, and done how far the caller knows it to be.
+	call *modelcontext.Call
+	done uint64
 }
 
 type exchangeKey struct{}
@@ -209,6 +212,7 @@ const metaError = "io.github.decision-gate-host/error"
 func (s *Server) callStandard(t *tool) func(context.Context, *modelcontext.Call) (modelcontext.Result, error) {
 	return func(ctx context.Context, c *modelcontext.Call) (modelcontext.Result, error) {
 		e := exchangeOf(ctx)
+		e.call = c
 		var out any
 		var err error
 		if refused := s.allow(e.who, t.name); refused != nil {

@@ -17,6 +17,8 @@ var errStop = errors.New("stop")
 type History struct {
 	Head     gate.Head
 	Scenario *gate.Scenario
+	// Count is the number of steps.
+	Count uint64
 	// Steps walks the steps in order, reading them from the store as it goes. It ends with an error when a step is missing
 	// or is not the one that was committed.
 	Steps iter.Seq2[gate.Step, error]
@@ -35,7 +37,7 @@ func (r *Runs) History(ctx context.Context, ref Ref) (History, error) {
 	if err != nil {
 		return History{}, err
 	}
-	return History{Head: run.Head, Scenario: scenario, Steps: r.steps(ctx, ref, run)}, nil
+	return History{Head: run.Head, Scenario: scenario, Count: run.Steps, Steps: r.steps(ctx, ref, run)}, nil
 }
 
 // steps walks the steps up to the loaded head and checks their chain: no step may be missing, added or changed.
