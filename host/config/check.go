@@ -42,7 +42,7 @@ func (c *checker) quote(field *string) string {
 
 func (c *checker) config(cfg *Config) {
 	c.bounds("", reflect.ValueOf(cfg).Elem())
-	for _, rule := range []func(*Config){c.listen, c.plugins, c.pluginFields, c.namespace, c.validation, c.anchors, c.jsonEvidence, c.mcpEvidence, c.signatures, c.runpackDirs, c.discovery, c.docs} {
+	for _, rule := range []func(*Config){c.listen, c.plugins, c.pluginFields, c.namespace, c.validation, c.anchors, c.jsonEvidence, c.mcpEvidence, c.signatures, c.runpackDirs, c.discovery, c.docs, c.audit, c.dispatch, c.authority, c.development} {
 		rule(cfg)
 	}
 }

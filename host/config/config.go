@@ -28,7 +28,11 @@ type Config struct {
 	Schemas    Schemas         `block:"schemas" help:"The registry of data shapes."`
 	Tools      Tools           `block:"tools" help:"Which tools clients may call."`
 	Discovery  Discovery       `block:"discovery" help:"Which evidence providers clients may learn about."`
-	Docs       Docs            `block:"docs" help:"The documentation that clients may search and read."`
+	Dispatch   *Dispatch       `block:"dispatch" help:"Which targets get packets."`
+	Audit      *Audit          `block:"audit" help:"A record of every request, who sent it and what came of it. A request that cannot be recorded fails."`
+	// Development is nil on a host that others rely on.
+	Development *Development `block:"development" help:"What a host for trying things out accepts. Only on loopback, and never with namespace.authority."`
+	Docs        Docs         `block:"docs" help:"The documentation that clients may search and read."`
 
 	// Path is the file the configuration came from; empty when it was built in Go.
 	Path string
@@ -85,6 +89,8 @@ type Disclosure struct {
 type Namespace struct {
 	AllowDefault   bool     `hcl:"allow_default" default:"false" help:"Allow namespace 1, for the default_tenants only."`
 	DefaultTenants []uint64 `hcl:"default_tenants" max:"1024" help:"Tenant ids, each at least 1, that may use namespace 1."`
+
+	Authority *Authority `block:"authority" help:"A server that must know a namespace before a call is served in it."`
 }
 
 // Validation is which comparators scenarios may use (mcp contract §9.7).

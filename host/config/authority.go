@@ -1,0 +1,41 @@
+package config
+
+import (
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Authority is a server that is asked whether a namespace exists before a call is served in it (mcp contract §3.9).
+type Authority struct {
+	URL            string        `hcl:"url" required:"true" min:"1" max:"8192" help:"Server, with the path below which /v1/write/namespaces is. Redirects are not followed, proxies of the environment not used."`
+	AllowHTTP      bool          `hcl:"allow_http" default:"false" help:"Allow a url without TLS: whoever is between can admit namespaces, and reads the token."`
+	Token          string        `hcl:"token" secret:"true" max:"8192" help:"Bearer token that the server is sent; read it with env() or file()."`
+	ConnectTimeout time.Duration `hcl:"connect_timeout" default:"500ms" min:"100ms" max:"10s" help:"Time to connect to the server."`
+	RequestTimeout time.Duration `hcl:"request_timeout" default:"2s" min:"500ms" max:"30s" help:"Time for the whole question. A server that takes longer has not admitted the namespace."`
+}
+
+func (c *checker) authority(cfg *Config) {
+	a := cfg.Namespace.Authority
+	if a == nil {
+		return
+	}
+	if c.places[&a.Token] != (place{}) && strings.TrimSpace(a.Token) == "" || strings.ContainsFunc(a.Token, func(r rune) bool { return r < ' ' || r > '~' }) {
+		// A line break in it would be a header of its own.
+		c.problem(&a.Token, "Wrong token", "token of namespace.authority must be printable ASCII text, and not blank.")
+	}
+	u, err := url.Parse(a.URL)
+	if err != nil || u.Host == "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		c.problem(&a.URL, "Wrong URL", `url of namespace.authority must be that of a server, such as "https://assets.example.com", without query and fragment.`)
+		return
+	}
+	switch scheme := strings.ToLower(u.Scheme); {
+	case u.User != nil:
+		// It would be shown wherever the address is.
+		c.problem(&a.URL, "Wrong URL", "url of namespace.authority holds a user or password. Use token.")
+	case scheme == "http" && !a.AllowHTTP:
+		c.problem(&a.URL, "Connection without TLS refused", "url of namespace.authority has no TLS: whoever is between could admit namespaces. Use https, or set allow_http.")
+	case scheme != "http" && scheme != "https":
+		c.problem(&a.URL, "Wrong URL", "url of namespace.authority must begin with https://; this begins with %q.", u.Scheme+":")
+	}
+}

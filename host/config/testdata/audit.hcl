@@ -1,0 +1,3 @@
+plugin "store" "main" { command = "store-sqlite" }
+
+audit { path = "" }

@@ -1,0 +1,5 @@
+plugin "store" "main" { command = "store-sqlite" }
+
+namespace {
+  authority { url = "https://assets.example.com?tenant=1" }
+}

@@ -1,0 +1,8 @@
+plugin "store" "main" { command = "store-sqlite" }
+
+namespace {
+  authority {
+    url   = "https://user:pass@assets.example.com"
+    token = ""
+  }
+}

@@ -1,0 +1,5 @@
+plugin "store" "main" { command = "store-sqlite" }
+
+dispatch {
+  rule "permit" { packet_ids = ["p"] }
+}
