@@ -17,7 +17,7 @@ import (
 const DefaultPluginTimeout = 5 * time.Second
 
 // PluginContract reads the contract of an evidence plugin and gives it the id by which scenarios ask for it. A provider_id
-// or transport in it must be what it would get. The error is a *CapabilityError; Register checks what the contract says.
+// or transport in it must be what it would get. The error is a *CapabilityError.
 func PluginContract(id gate.ProviderID, raw []byte) (*Contract, error) {
 	if len(raw) > plugin.MaxContract {
 		return nil, capability(ContractInvalid, "%s: capability contract exceeds size limit", id)
@@ -39,10 +39,7 @@ func PluginContract(id gate.ProviderID, raw []byte) (*Contract, error) {
 	if err := canonical.Decode(canonical.NewObject(members), contract); err != nil {
 		return nil, capability(ContractInvalid, "%s: %s", id, err)
 	}
-	if contract.Transport != External {
-		return nil, capability(ContractInvalid, "%s: external providers must declare transport=mcp", id)
-	}
-	return contract, nil
+	return contract, contract.checkExternal(id)
 }
 
 // NewPlugin is a Provider that asks an evidence plugin, for at most so long. It takes no answer on trust: what is too
