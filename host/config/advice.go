@@ -18,6 +18,7 @@ var advice = map[string]string{
 	"Missing kind for plugin":               `Write it as in: plugin "store" "main" { ... }`,
 	"Missing name for plugin":               `Write it as in: plugin "store" "main" { ... }`,
 	"Missing provider for evidence":         `Write it as in: evidence "env" { ... }`,
+	"Extraneous label for evidence":         `Only evidence "mcp" and evidence "plugin" have a second label, the id of the provider.`,
 	"Missing provider for anchors":          `Write it as in: anchors "json" { ... }`,
 }
 

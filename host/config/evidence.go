@@ -9,11 +9,11 @@ type MCPEvidence struct {
 	EvidencePolicy
 	// Command is the program and its arguments; it wins over URL when both are set.
 	Command        Command       `hcl:"command" help:"Program to run and its arguments. With a slash it is relative to the folder of the file, otherwise looked up in PATH. Wins over url."`
+	URL            string        `hcl:"url" max:"8192" help:"Server to ask over HTTP. Redirects are not followed, proxies of the environment not used."`
+	AllowHTTP      bool          `hcl:"allow_http" default:"false" help:"Allow a url without TLS: whoever is between can answer in place of the server."`
 	Dir            string        `hcl:"dir" path:"true" max:"4096" help:"Folder in which the program runs; the folder of the file when absent."`
 	Env            []string      `hcl:"env" max:"256" help:"Names of variables that the program gets from the environment of the host; PATH, HOME, LANG, TZ and TMPDIR when absent."`
 	InheritEnv     bool          `hcl:"inherit_env" default:"false" help:"Give the program the whole environment of the host, secrets in it included."`
-	URL            string        `hcl:"url" max:"8192" help:"Server to ask over HTTP. Redirects are not followed, proxies of the environment not used."`
-	AllowHTTP      bool          `hcl:"allow_http" default:"false" help:"Allow a url without TLS: whoever is between can answer in place of the server."`
 	BearerToken    string        `hcl:"bearer_token" secret:"true" max:"8192" help:"Token that the server is sent; read it with env() or file()."`
 	Capabilities   string        `hcl:"capabilities" required:"true" path:"true" min:"1" max:"4096" help:"File with the provider's contract, JSON: its checks, their schemas and comparators."`
 	ConnectTimeout time.Duration `hcl:"connect_timeout" default:"2s" min:"100ms" max:"10s" help:"Time to connect to the server."`

@@ -47,8 +47,9 @@ func (c *checker) url(block string, e *MCPEvidence) {
 	}
 	switch scheme := strings.ToLower(u.Scheme); {
 	case u.User != nil:
-		// It would be shown wherever the address is.
+		// It would be shown wherever the address is; here already, if the line were quoted.
 		c.problem(&e.URL, "Wrong URL", "url of %s holds a user or password. Use bearer_token.", block)
+		c.diags[len(c.diags)-1].Extra = hideSource{}
 	case scheme == "http" && !e.AllowHTTP:
 		c.problem(&e.URL, "Connection without TLS refused", "url of %s has no TLS: whoever is between could answer in place of the server. Use https, or set allow_http.", block)
 	case scheme != "http" && scheme != "https":
