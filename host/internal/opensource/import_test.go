@@ -238,7 +238,7 @@ func TestMeaning(t *testing.T) {
 	want.Docs = config.Docs{Resources: true, ExtraPaths: []string{filepath.Join(dir, "evidence")}, MaxDocBytes: 1, MaxTotalBytes: 2, MaxDocs: 3, MaxSections: 4}
 	want.Validation.Lexicographic, want.Validation.DeepEquals = true, true
 	want.Anchors = []*config.AnchorPolicy{{Provider: "json", Type: "file_path_rooted", RequiredFields: []string{"path", "root_id"}}}
-	want.Schemas = config.Schemas{MaxSchemaBytes: 4096, MaxEntries: 100}
+	want.Schemas.MaxSchemaBytes, want.Schemas.MaxEntries = 4096, 100
 	want.Runpack.Dirs = []string{"/"}
 	want.Evidence = config.Evidence{
 		Time: &config.TimeEvidence{},
