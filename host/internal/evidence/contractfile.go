@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -66,7 +67,7 @@ func checkPath(path string) error {
 	}
 	for component := range strings.SplitSeq(path, string(filepath.Separator)) {
 		if len(component) > maxPathComponent {
-			return errComponentLength
+			return fmt.Errorf("%w: %s", errComponentLength, component)
 		}
 	}
 	return nil
