@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"net"
 	"net/netip"
 	"reflect"
 	"regexp"
@@ -42,7 +41,7 @@ func (c *checker) quote(field *string) string {
 
 func (c *checker) config(cfg *Config) {
 	c.bounds("", reflect.ValueOf(cfg).Elem())
-	for _, rule := range []func(*Config){c.listen, c.plugins, c.pluginFields, c.namespace, c.validation, c.anchors, c.jsonEvidence, c.mcpEvidence, c.signatures, c.runpackDirs, c.discovery, c.docs, c.audit, c.dispatch, c.authority, c.development} {
+	for _, rule := range []func(*Config){c.http, c.plugins, c.pluginFields, c.namespace, c.validation, c.anchors, c.jsonEvidence, c.mcpEvidence, c.signatures, c.runpackDirs, c.auth, c.feedback, c.schemaACL, c.discovery, c.docs, c.audit, c.dispatch, c.authority, c.development} {
 		rule(cfg)
 	}
 }
@@ -126,27 +125,6 @@ func (c *checker) length(name, unit string, tag reflect.StructTag, field any, n 
 		return
 	}
 	c.problem(field, "Value out of bounds", "%s must have %d to %s %s; this has %d.", name, number(tag, "min"), tag.Get("max"), unit, n)
-}
-
-// listen refuses to be reached from another machine: there is no authentication yet, so whoever can connect can do
-// everything.
-func (c *checker) listen(cfg *Config) {
-	if cfg.Server.HTTP == nil {
-		return
-	}
-	field := &cfg.Server.HTTP.Listen
-	host, port, err := net.SplitHostPort(*field)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	addr, addrErr := netip.ParseAddr(host)
-	switch {
-	case err != nil || (host != "localhost" && addrErr != nil):
-		c.problem(field, "Not a listen address", `server.http.listen must be IP:port or localhost:port, such as "127.0.0.1:8080"; this is %s.`, c.quote(field))
-	case host != "localhost" && !addr.Unmap().IsLoopback():
-		c.problem(field, "Listener beyond loopback refused",
-			"The host does not authenticate its clients yet, so %s would let everybody who reaches this machine decide. Listen on 127.0.0.1 or [::1] and put a proxy that authenticates in front.", c.quote(field))
-	}
 }
 
 // Kinds are the kinds of plugins that this version knows.

@@ -16,6 +16,8 @@ import (
 // help of each attribute come from them, and Reference lists them.
 type Config struct {
 	Server     Server          `block:"server" help:"How clients reach the host."`
+	Auth       Auth            `block:"auth" help:"Who may call, and with which roles."`
+	Feedback   Feedback        `block:"feedback" help:"How much scenario_next tells of an evaluation."`
 	PluginDir  string          `hcl:"plugin_dir" path:"true" help:"Folder in which plugin commands without a slash are looked up; the folder of the host's own binary when absent."`
 	Plugins    []*Plugin       `block:"plugin" help:"A backend process. Exactly one store, at most one runpack, any number of evidence."`
 	Evidence   Evidence        `block:"evidence" help:"An evidence provider, one that the host has built in or one outside of it; only those that are declared answer."`
@@ -33,6 +35,7 @@ type Config struct {
 	// Development is nil on a host that others rely on.
 	Development *Development `block:"development" help:"What a host for trying things out accepts. Only on loopback, and never with namespace.authority."`
 	Docs        Docs         `block:"docs" help:"The documentation that clients may search and read."`
+	Log         Log          `block:"log" help:"The log of the host and of its plugins."`
 
 	// Path is the file the configuration came from; empty when it was built in Go.
 	Path string
@@ -49,28 +52,6 @@ func (c Config) String() string {
 
 // GoString is String, so that %#v shows no secret either.
 func (c Config) GoString() string { return c.String() }
-
-// Server is how clients reach the host. Without http and stdio, http is served on its default address.
-type Server struct {
-	HTTP  *HTTP  `block:"http" help:"Serve JSON-RPC and MCP over HTTP."`
-	Stdio *Stdio `block:"stdio" help:"Serve MCP over standard input and output."`
-
-	MaxBodyBytes      int64         `hcl:"max_body_bytes" default:"1048576" min:"1" max:"67108864" unit:"bytes" help:"Largest request body."`
-	MaxInflight       int64         `hcl:"max_inflight" default:"256" min:"1" max:"65536" unit:"requests" help:"Requests served at the same time; more are refused as overloaded."`
-	MaxConnections    int64         `hcl:"max_connections" default:"1024" min:"1" max:"65536" unit:"connections" help:"Connections open at the same time; more wait until one ends."`
-	ReadHeaderTimeout time.Duration `hcl:"read_header_timeout" default:"10s" min:"100ms" max:"5m" help:"Time a client has to send the header of a request."`
-	ReadTimeout       time.Duration `hcl:"read_timeout" default:"30s" min:"100ms" max:"10m" help:"Time a client has to send a whole request."`
-	IdleTimeout       time.Duration `hcl:"idle_timeout" default:"2m" min:"1s" max:"1h" help:"Time a connection may stay open without a request."`
-	DrainTimeout      time.Duration `hcl:"drain_timeout" default:"10s" min:"0s" max:"10m" help:"Time that requests in flight have to end when the host stops."`
-}
-
-// HTTP is a listener.
-type HTTP struct {
-	Listen string `hcl:"listen" default:"127.0.0.1:8080" help:"IP:port or localhost:port to listen on, loopback only; port 0 takes a free one."`
-}
-
-// Stdio serves the process's standard input and output.
-type Stdio struct{}
 
 // Trust is how far evidence is trusted.
 type Trust struct {
@@ -119,6 +100,8 @@ type Runpack struct {
 type Schemas struct {
 	MaxSchemaBytes int64 `hcl:"max_schema_bytes" default:"1048576" min:"1" max:"10485760" unit:"bytes" help:"Largest data shape."`
 	MaxEntries     int64 `hcl:"max_entries" default:"0" min:"0" max:"1000000" unit:"data shapes" help:"Data shapes a namespace may hold; 0 means no limit."`
+
+	ACL SchemaACL `block:"acl" help:"Who may use the registry of data shapes."`
 }
 
 // Tools is which tools clients may call (mcp contract §3.6).
