@@ -217,8 +217,10 @@ func (p *pageRun) validate(b block) {
 			p.t.Fatal(err)
 		}
 	}
-	if err := os.Symlink("store-sqlite", filepath.Join(binaries, "store-mine")); err != nil && !errors.Is(err, fs.ErrExist) {
-		p.t.Fatal(err)
+	for _, mine := range []string{"store-mine", "evidence-mine"} {
+		if err := os.Symlink("store-sqlite", filepath.Join(binaries, mine)); err != nil && !errors.Is(err, fs.ErrExist) {
+			p.t.Fatal(err)
+		}
 	}
 	cmd := exec.Command(filepath.Join(binaries, "decision-gate"), "validate", "--config", path)
 	cmd.Env = append(os.Environ(), "DATABASE_DIR=/var/lib/decision-gate")
