@@ -200,7 +200,7 @@ func (s *session) refused(err error) error {
 		return err
 	}
 	if s.json {
-		if err := writeResult(s.std, canonical.NewObject([]canonical.Member{{Name: "error", Value: refusal.Body}})); err != nil {
+		if err := writeResult(s.std, canonical.AppendValue(nil, canonical.NewObject([]canonical.Member{{Name: "error", Value: refusal.Body}}), canonical.Declared)); err != nil {
 			return err
 		}
 	}
@@ -210,17 +210,16 @@ func (s *session) refused(err error) error {
 // tell writes the result as it came, or what show makes of it for people.
 func (s *session) tell(result canonical.Value, show func(out *screen)) error {
 	if s.json {
-		return writeResult(s.std, result)
+		return writeResult(s.std, canonical.AppendValue(nil, result, canonical.Declared))
 	}
 	out := newScreen(s.std.out)
 	show(out)
 	return out.err
 }
 
-// writeResult writes JSON as one line. Attack stopped: a text of somebody else with controls beyond ASCII, or that turns the
+// writeResult writes compact JSON as one line. Attack stopped: a text of somebody else with controls beyond ASCII, or that turns the
 // direction of writing, shown on a terminal; JSON has an escape for each.
-func writeResult(std streams, v canonical.Value) error {
-	text := canonical.AppendValue(nil, v, canonical.Declared)
+func writeResult(std streams, text []byte) error {
 	out := make([]byte, 0, len(text)+1)
 	for i, size := 0, 0; i < len(text); i += size {
 		var r rune

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/chart"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/client"
@@ -144,7 +145,7 @@ func (c *explainCommand) Run(ctx context.Context, std streams, command stdioComm
 			return err
 		}
 		if c.JSON {
-			return writeMembers(std.out, *st)
+			return writeResult(std, canonical.Append(nil, *st, canonical.Declared))
 		}
 		out := newScreen(std.out)
 		tellStatus(out, &st.Status, file)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/chart"
 )
@@ -65,7 +66,7 @@ func (c *graphCommand) mark(s *session, drawn *chart.Chart, file *scenarioFile) 
 func (c *graphCommand) write(w io.Writer, drawn *chart.Chart) error {
 	switch {
 	case c.JSON:
-		return writeMembers(w, *drawn)
+		return writeResult(streams{out: w}, canonical.Append(nil, *drawn, canonical.Declared))
 	case c.Format == "mermaid":
 		_, err := io.WriteString(w, drawn.Mermaid())
 		return err

@@ -136,18 +136,26 @@ func (f *feedback) evaluations() []gate.GateEvaluation {
 func (s *session) decide(tool string, request any, run gate.RunID, f *triggerFlags) error {
 	var a answered
 	result, err := s.call(tool, request, &a, client.Idempotent)
-	var refusal *client.Refusal
-	if err != nil && !errors.As(err, &refusal) {
-		// The answer may have been lost on its way: the same id gets it, and decides nothing twice.
-		return fmt.Errorf("%w; ask again with --trigger-id %s, which decides nothing twice", err, printable(f.TriggerID))
-	}
 	if err != nil {
-		return err
+		return askAgain(err, "ask again with --trigger-id "+printable(f.TriggerID)+", which decides nothing twice")
 	}
 	if err := s.tell(result, func(out *screen) { a.show(out, run, f.TriggerID) }); err != nil {
 		return err
 	}
 	return verdict(a.Decision.Outcome.Kind)
+}
+
+// askAgain adds to an error how the call is repeated, when it may have had its effect: an answer can be lost on its way. A
+// server that refuses, and does not say that the same call may succeed later, has done nothing.
+func askAgain(err error, how string) error {
+	var refusal *client.Refusal
+	switch {
+	case errors.As(err, &refusal) && !refusal.Retryable:
+		return err
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("interrupted; %s", how)
+	}
+	return fmt.Errorf("%w; %s", err, how)
 }
 
 // verdict is the exit of a question: only what lets a run go on is a yes.

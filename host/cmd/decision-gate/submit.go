@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"mime"
 	"path/filepath"
 	"strings"
@@ -72,12 +70,8 @@ func (c *submitCommand) Run(ctx context.Context, std streams, command stdioComma
 			} `member:"record"`
 		}
 		result, err := s.call("scenario_submit", request, &submitted, client.Idempotent)
-		var refusal *client.Refusal
-		switch {
-		case err != nil && !errors.As(err, &refusal):
-			return fmt.Errorf("%w; hand it in again with --submission-id %s, which keeps it once", err, printable(c.SubmissionID))
-		case err != nil:
-			return err
+		if err != nil {
+			return askAgain(err, "hand it in again with --submission-id "+printable(c.SubmissionID)+", which keeps it once")
 		}
 		return s.tell(result, func(out *screen) {
 			r := &submitted.Record

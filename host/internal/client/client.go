@@ -23,11 +23,10 @@ const MaxAnswer = 16 << 20
 // Tries of a call that may be repeated. A server that is overloaded says so at once, so a few tries within seconds are
 // enough; more would add to its load.
 const (
-	maxTries     = 4
-	firstWait    = 200 * time.Millisecond
-	longestWait  = 5 * time.Second
-	waitGrowth   = 2
-	wordsOfRetry = "the server is busy"
+	maxTries  = 4
+	firstWait = 200 * time.Millisecond
+	// longestWait is the longest that a server may ask for: more is for whoever calls to decide.
+	longestWait = 30 * time.Second
 )
 
 // Client calls tools, one at a time. It is not safe for concurrent use.
@@ -74,8 +73,8 @@ func (c *Client) Call(ctx context.Context, tool string, arguments any, effect Ef
 		if !refused || !refusal.Retryable || effect == Once || try == maxTries {
 			return result, err
 		}
-		pause := min(max(wait+rand.N(wait), refusal.RetryAfter), longestWait)
-		if deadline, has := ctx.Deadline(); has && time.Until(deadline) < pause {
+		pause := max(wait+rand.N(wait), refusal.RetryAfter)
+		if deadline, has := ctx.Deadline(); pause > longestWait || has && time.Until(deadline) < pause {
 			return result, err // the refusal says more than that time is up
 		}
 		select {
@@ -83,7 +82,7 @@ func (c *Client) Call(ctx context.Context, tool string, arguments any, effect Ef
 			return result, err
 		case <-time.After(pause):
 		}
-		wait *= waitGrowth
+		wait *= 2
 	}
 }
 
@@ -134,8 +133,11 @@ func (r *Refusal) Error() string {
 	if r.Kind != "" {
 		notes = append(notes, r.Kind)
 	}
-	if r.Retryable {
-		notes = append(notes, wordsOfRetry+"; try again later")
+	switch {
+	case r.Retryable && r.RetryAfter > 0:
+		notes = append(notes, fmt.Sprintf("try again in %s", r.RetryAfter))
+	case r.Retryable:
+		notes = append(notes, "try again later")
 	}
 	// What the client is not told, the operator finds in the log.
 	if r.Kind == "internal" && r.Correlation != "" {

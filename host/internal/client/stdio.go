@@ -129,7 +129,11 @@ func readFrame(in *bufio.Reader) ([]byte, error) {
 		if len(line) == 0 {
 			break
 		}
-		if text, found := bytes.CutPrefix(line, []byte("Content-Length:")); found {
+		name, text, isHeader := bytes.Cut(line, []byte(":"))
+		if !isHeader || bytes.ContainsAny(name, " {\"") {
+			return nil, errNoFrame // lines of JSON, or a log: no frame would ever come
+		}
+		if string(name) == "Content-Length" {
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(text))); err != nil || length < 0 {
 				return nil, errNoFrame
 			}
