@@ -91,7 +91,7 @@ func pages(t *testing.T) []string {
 func TestPages(t *testing.T) {
 	for _, page := range pages(t) {
 		t.Run(filepath.Base(page), func(t *testing.T) {
-			p := &pageRun{t: t, blocks: blocks(t, page), dir: t.TempDir(), sources: map[string]string{}}
+			p := &pageRun{t: t, blocks: blocks(t, page), dir: t.TempDir(), sources: map[string]string{}, files: map[string]string{}}
 			if err := os.Symlink(binaries, filepath.Join(p.dir, "bin")); err != nil {
 				t.Fatal(err)
 			}
@@ -108,6 +108,7 @@ type pageRun struct {
 	script  strings.Builder
 	outputs []block           // sh blocks and what they must have written
 	sources map[string]string // Go files by the path that the page gives them
+	files   map[string]string // other files, so far
 	host    *runningHost      // for parts of scenarios
 }
 
@@ -152,6 +153,7 @@ func (p *pageRun) add(b block) {
 	case "go file":
 		p.sources[b.file] = b.text
 	case "hcl file", "json file", "text file", "toml file":
+		p.files[b.file] = b.text
 		fmt.Fprintf(&p.script, "mkdir -p %q\ncat >%q <<'END-OF-FILE'\n%sEND-OF-FILE\n", filepath.Dir(b.file), b.file, b.text)
 		if b.lang == "hcl" {
 			p.validate(b)
@@ -207,6 +209,12 @@ func (p *pageRun) runScript() {
 
 func (p *pageRun) validate(b block) {
 	dir := p.t.TempDir()
+	for name, text := range p.files {
+		beside := filepath.Join(dir, filepath.Base(name))
+		if err := os.WriteFile(beside, []byte(text), 0o600); err != nil {
+			p.t.Fatal(err)
+		}
+	}
 	path := filepath.Join(dir, "host.hcl")
 	if err := os.WriteFile(path, []byte(b.text), 0o600); err != nil {
 		p.t.Fatal(err)

@@ -51,7 +51,7 @@ var own = []*Document{
 		part{"evidence", "Contracts"}),
 	document("provider_development", "Provider Development Guide", Pattern, "provider-development",
 		"Implementing MCP evidence providers.",
-		part{"evidence", "Evidence of your own"}),
+		part{"evidence", "Providers outside the host"}, part{"evidence", "Without a provider of your own"}),
 	document("json_evidence_playbook", "JSON Evidence Playbook", Pattern, "json-evidence",
 		"JSON evidence workflows and JSONPath semantics.",
 		part{"evidence", "JSON and YAML files"}),
