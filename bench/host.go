@@ -31,6 +31,9 @@ namespace {
   allow_default   = true
   default_tenants = [1]
 }
+schemas {
+  acl { allow_local = true }
+}
 `
 
 // runningHost is "decision-gate serve" with its data in a folder of its own.

@@ -57,7 +57,7 @@ type stubPage struct {
 // externalHCL is the configuration of a recording. The canned providers send back the id 1, or none.
 func externalHCL(s *externalSetup) string {
 	var b strings.Builder
-	b.WriteString(recordedPlugin + recordedNamespace)
+	b.WriteString(recordedPlugin + recordedNamespace + recordedCaller)
 	for _, p := range s.Settings.Providers {
 		if p.Type == "builtin" {
 			b.WriteString(externalBuiltin(&p))

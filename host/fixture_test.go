@@ -97,6 +97,9 @@ validation {
   deep_equals   = true
 }
 runpack { dirs = ["exports"] }
+schemas {
+  acl { allow_local = true }
+}
 `
 
 // writeConfig writes the configuration of a host with its data in dir, and returns its path.

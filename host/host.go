@@ -48,9 +48,14 @@ type Config struct {
 	// name. The caller closes them.
 	Evidence map[string]plugin.Provider
 	// Hosts are the names, without port, by which clients reach the handler in an embedder's server, beside those of
-	// loopback. What is for another host, or comes from a page of another, is refused. The host does not know its callers:
-	// name a host only where the server checks who calls before it asks the handler.
+	// loopback. What is for another host, or comes from a page of another, is refused.
 	Hosts []string
+	// Authenticate, when set, says who sends a request to /rpc or /mcp, by a name that the server has checked: the auth
+	// methods of the settings are not asked then, but for standard input. A name has the roles of the principal
+	// "embedder:NAME" of the settings. An error, or an empty name, is answered with 401; the client is not told the error.
+	// It is called for many requests at once, and before their bodies are read. Where it is nil, callers from beyond
+	// loopback need a token or a certificate.
+	Authenticate func(*http.Request) (name string, err error)
 	// Version is what clients of the Model Context Protocol are told to be talking to; "unknown" when it is empty.
 	Version string
 	// Logger takes the log of the host and of its plugins; nil is slog.Default.
@@ -74,7 +79,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		cfg.Logger = slog.Default()
 	}
 	docs, err := openDocs(cfg.Settings, cfg.Logger)
-	if err := config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), err); err != nil {
+	if err := config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkAccess(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), err); err != nil {
 		return nil, err
 	}
 	providers, err := openEvidence(cfg.Settings, cfg.Logger)
@@ -102,7 +107,7 @@ func Check(cfg Config) error {
 		return errNoSettings
 	}
 	_, err := openDocs(cfg.Settings, slog.New(slog.DiscardHandler)) // what is left out is told when it is served
-	return config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), err, catalog.Check(catalogOptions(cfg)))
+	return config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkAccess(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), err, catalog.Check(catalogOptions(cfg)))
 }
 
 var errNoSettings = errors.New("host.Config.Settings is nil: begin with config.Load or config.Default")
@@ -176,6 +181,10 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		cfg.Logger.Warn("validation.strict is false: scenarios may have conditions that can never be true, or are true by mistake")
 	}
 	settings := gateSettings(cfg.Settings)
+	callers, err := accessOptions(cfg.Settings)
+	if err != nil {
+		return nil, err
+	}
 	definitions := registry.New(backend)
 	return mcp.New(mcp.Config{
 		Version:     cfg.Version,
@@ -187,7 +196,7 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		Logger:      cfg.Logger,
 		Ready:       plugins.Ready,
 		Degraded:    plugins.Degraded,
-		Access:      access.New(),
+		Access:      access.New(callers),
 		Namespace:   namespaceRule(cfg.Settings),
 		Schemas:     schemaLimits(cfg.Settings),
 		Strict:      strictRules(cfg.Settings),
@@ -200,6 +209,8 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		MaxBody:     cfg.Settings.Server.MaxBodyBytes,
 		MaxInflight: int(cfg.Settings.Server.MaxInflight),
 		Hosts:       cfg.Hosts,
+
+		Authenticate: cfg.Authenticate,
 	})
 }
 

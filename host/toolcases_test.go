@@ -52,7 +52,18 @@ namespace {
   default_tenants = [1]
 }
 `
-	recordedBase = recordedPlugin + recordedProviders + recordedNamespace
+	recordedCaller = `
+auth {
+  principal "loopback" {
+    policy_class = "prod"
+    role "TenantAdmin" {
+      tenant    = 1
+      namespace = 1
+    }
+  }
+}
+`
+	recordedBase = recordedPlugin + recordedProviders + recordedNamespace + recordedCaller
 	withRaw      = `
 disclosure {
   raw_values              = true
@@ -75,7 +86,15 @@ docs {
 var recordedConfigs = map[string]string{
 	"base":             recordedBase,
 	"asserted":         recordedBase + `trust { min_lane = "asserted" }`,
-	"no_default":       recordedPlugin + recordedProviders,
+	"no_default":       recordedPlugin + recordedProviders + recordedCaller,
+	"no_principals":    recordedPlugin + recordedProviders + recordedNamespace,
+	"registry_signing": recordedBase + "schemas {\n  acl { signing = \"presence\" }\n}",
+	"feedback_none":    recordedBase + "feedback {\n  trace_subjects = []\n  local_default = \"summary\"\n}",
+	"feedback_evidence": rawTime + `disclosure { raw_values = true }
+feedback {
+  max               = "evidence"
+  evidence_subjects = ["loopback"]
+}`,
 	"registry_limits":  recordedBase + "schemas {\n  max_schema_bytes = 40\n  max_entries = 2\n}",
 	"raw_on_opt_in_on": rawTime + `disclosure { raw_values = true }`,
 	"raw_on_no_opt_in": recordedBase + withRaw,
@@ -119,7 +138,7 @@ discovery {
 	"docs_limit": recordedBase + recordedDocs + "max_sections = 2\n}",
 	"docs_none":  recordedBase + `docs { own = false }`,
 	"docs_off":   recordedBase + `docs { search = false }`,
-	"builtin_limits": recordedPlugin + recordedNamespace + withRaw + `
+	"builtin_limits": recordedPlugin + recordedNamespace + recordedCaller + withRaw + `
 evidence "time" { allow_logical = false }
 evidence "env" {
   allow           = []
@@ -147,6 +166,7 @@ const (
 	conflict         = -32009
 	controlPlane     = -32030
 	invalidArguments = -32602
+	unauthorized     = -32003
 )
 
 // decidedCalls has the reason before each group.
@@ -184,6 +204,9 @@ var decidedCalls = []decidedCall{
 	// Positional arguments are refused [P-22].
 	{"positional array arguments", 0, 400, invalidArguments},
 	{"providers_list", 3, 400, invalidArguments},
+
+	// precheck needs read access to the data shape.
+	{"precheck/no registry acl", 0, 403, unauthorized},
 
 	// The list obeys what hides providers.
 	{"discovery/allow and deny", 0, 200, 0},

@@ -152,33 +152,37 @@ type deviation struct {
 
 // decided are the recorded exchanges that this host answers otherwise, on purpose.
 var decided = map[string]deviation{
-	"envelope/positional-4":                        {400, "positional forms are refused [P-22]"},
-	"tools-call/positional":                        {400, "positional forms are refused [P-22]"},
-	"arguments/array":                              {400, "positional forms are refused [P-22]"},
-	"tools-call/arguments-empty-array":             {400, "positional forms are refused [P-22]"},
-	"http/text-plain":                              {415, "a page of another site can send text/plain unasked"},
-	"http/xml":                                     {415, "a page of another site can send it unasked"},
-	"http/origin-ignored":                          {403, "a page of another origin may not drive a host on loopback"},
-	"http/foreign-host":                            {403, "a name that was rebound to loopback is not this host"},
-	"namespace/local-verify-has-no-namespace":      {200, "only directories inside runpack.dirs are looked into"},
-	"namespace/local_bare-verify-has-no-namespace": {200, "only directories inside runpack.dirs are looked into"},
-	"http/POST-/mcp":                               {400, "the standard surface answers there"},
-	"limit/over-max":                               {413, "a refused body is answered like any call"},
-	"limit/over-max-beats-correlation":             {413, "a refused body is answered like any call"},
-	"limit/over-max-valid-correlation-not-echoed":  {413, "a refused body is answered like any call"},
+	"envelope/positional-4":                          {400, "positional forms are refused [P-22]"},
+	"tools-call/positional":                          {400, "positional forms are refused [P-22]"},
+	"arguments/array":                                {400, "positional forms are refused [P-22]"},
+	"tools-call/arguments-empty-array":               {400, "positional forms are refused [P-22]"},
+	"http/text-plain":                                {415, "a page of another site can send text/plain unasked"},
+	"http/xml":                                       {415, "a page of another site can send it unasked"},
+	"http/origin-ignored":                            {403, "a page of another origin may not drive a host on loopback"},
+	"http/foreign-host":                              {403, "a name that was rebound to loopback is not this host"},
+	"namespace/local-verify-has-no-namespace":        {200, "only directories inside runpack.dirs are looked into"},
+	"namespace/local_bare-verify-has-no-namespace":   {200, "only directories inside runpack.dirs are looked into"},
+	"http/POST-/mcp":                                 {400, "the standard surface answers there"},
+	"acl/SchemaManager-production-register":          {403, "an unknown policy class is never less than prod"},
+	"acl/scope-t1-list-1-1":                          {200, "what an unknown policy class would have registered is not there"},
+	"mtls/acl-subject-named-loopback-gets-its-roles": {403, "a certificate named loopback has not the roles of local callers"},
+	"limit/over-max":                                 {413, "a refused body is answered like any call"},
+	"limit/over-max-beats-correlation":               {413, "a refused body is answered like any call"},
+	"limit/over-max-valid-correlation-not-echoed":    {413, "a refused body is answered like any call"},
 }
 
 // wireConfigs are configurations that exchanges were recorded with, beside the fixture's.
 var wireConfigs = map[string]string{
 	"local_bare": recordedPlugin + wireProviders,
 	"small":      recordedPlugin + wireProviders + recordedNamespace + "server { max_body_bytes = 256 }",
-	"local":      recordedPlugin + wireProviders + recordedNamespace,
+	"local":      recordedPlugin + wireProviders + recordedNamespace + recordedCaller,
 	"filter": recordedPlugin + wireProviders + recordedNamespace + `
 tools {
   allow = ["precheck", "providers_list", "schemas_list", "decision_gate_docs_search"]
   deny  = ["precheck"]
 }
-docs { search = false }`,
+docs { search = false }
+auth { allowed_tools = ["providers_list", "precheck", "decision_gate_docs_search", "scenarios_list"] }`,
 	"passthrough": recordedPlugin + wireProviders + recordedNamespace + `
 tools {
   allow = ["providers_list"]
@@ -200,6 +204,9 @@ func TestRecordedExchanges(t *testing.T) {
 	hosts := map[string]*fixture{"": open(t, t.TempDir())}
 	for name, hcl := range wireConfigs {
 		hosts[name] = openWith(t, t.TempDir(), hcl)
+	}
+	for name, hcl := range accessConfigs {
+		hosts[name] = openWith(t, t.TempDir(), recordedPlugin+wireProviders+recordedNamespace+hcl)
 	}
 	readLines(t, filepath.Join("testdata", "wire.jsonl"), func(n int, raw []byte) {
 		var c wireCase

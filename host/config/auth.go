@@ -39,8 +39,8 @@ type Principal struct {
 // Role is a role and where it applies.
 type Role struct {
 	Name      string `label:"name" help:"Role, as rules name it."`
-	Tenant    uint64 `hcl:"tenant" help:"Tenant id in which the caller has the role, at least 1; in all when absent."`
-	Namespace uint64 `hcl:"namespace" help:"Namespace id in which the caller has the role, at least 1; in all when absent."`
+	Tenant    uint64 `hcl:"tenant" min:"1" help:"Tenant id in which the caller has the role; in all when absent."`
+	Namespace uint64 `hcl:"namespace" min:"1" help:"Namespace id in which the caller has the role; in all when absent."`
 }
 
 // Feedback is how much of an evaluation scenario_next tells (mcp contract §3.10).

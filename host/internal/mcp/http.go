@@ -7,14 +7,11 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 )
 
 // Handler serves POST /rpc and the health routes (mcp contract §1.3), and POST /mcp. There is nothing to GET or DELETE at
@@ -160,8 +157,7 @@ type refusal struct {
 // admit reads a request. Of the reasons to refuse one, a body that is too large is told first, then the correlation id, then
 // that the host is overloaded (mcp contract §2.3).
 func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*admitted, *refusal) {
-	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // of no peer that can be read is no local one
-	who := s.newCaller("http", access.Credentials{Peer: peer.Addr()})
+	who := s.identify(r)
 	w.Header().Set(serverCorrelationHeader, who.serverID)
 	refused := "" // why the client's correlation id is
 	if values := r.Header.Values(correlationHeader); len(values) > 0 {
@@ -226,6 +222,7 @@ func (s *Server) refuseCorrelationID(r *http.Request, who caller, label string) 
 }
 
 func (s *Server) write(w http.ResponseWriter, a answer) {
+	s.challenge(w, a.status)
 	connection := http.NewResponseController(w)
 	_ = connection.SetWriteDeadline(time.Now().Add(s.writeTimeout))
 	writeJSON(w, a.status, a.body)

@@ -66,7 +66,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	definitions := registry.New(store)
 	settings := &gate.Settings{MinLane: gate.Asserted}
 	config := Config{
-		Access: access.New(), Runs: runs.New(store, definitions, providers, settings, "test"), Registry: definitions, Evidence: providers, Settings: settings,
+		Access: access.New(localAccess), Runs: runs.New(store, definitions, providers, settings, "test"), Registry: definitions, Evidence: providers, Settings: settings,
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:  func() bool { return true }, Namespace: NamespaceRule{AllowDefault: true, DefaultTenants: []gate.TenantID{1}},
 		Schemas: SchemaLimits{MaxBytes: 1 << 12, MaxEntries: 100}, Disclosed: func(gate.ProviderID) bool { return true },
@@ -109,6 +109,13 @@ func decodeAnswer(t testing.TB, body []byte) (a answered) {
 		t.Fatalf("%v in %q", err, body)
 	}
 	return a
+}
+
+// localAccess lets callers of this machine do everything.
+var localAccess = access.Options{
+	Local:    true,
+	Schemas:  access.SchemaRules{AllowLocal: true},
+	Feedback: access.FeedbackRules{Default: access.Summary, LocalDefault: access.Trace, Max: access.Trace, Trace: access.Audience{Principals: []string{"local:loopback", "local:stdio"}}},
 }
 
 // local is a caller of this machine.

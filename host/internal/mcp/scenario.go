@@ -5,6 +5,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 )
 
@@ -70,7 +71,7 @@ func (s *Server) scenarioStatus(ctx context.Context, _ caller, a statusArguments
 type nextArguments struct {
 	ScenarioID gate.ScenarioID  `member:"scenario_id"`
 	Request    gate.NextRequest `member:"request"`
-	Feedback   *feedbackLevel   `member:"feedback" presence:"O"`
+	Feedback   *access.Level    `member:"feedback" presence:"O"`
 }
 
 type nextResult struct {
@@ -80,7 +81,7 @@ type nextResult struct {
 	Feedback *feedback           `member:"feedback" presence:"OS"`
 }
 
-func (s *Server) scenarioNext(ctx context.Context, _ caller, a nextArguments) (nextResult, error) {
+func (s *Server) scenarioNext(ctx context.Context, who caller, a nextArguments) (nextResult, error) {
 	if err := s.allowNamespace(&a.Request.TenantID, a.Request.NamespaceID); err != nil {
 		return nextResult{}, err
 	}
@@ -88,7 +89,8 @@ func (s *Server) scenarioNext(ctx context.Context, _ caller, a nextArguments) (n
 	if err != nil {
 		return nextResult{}, err
 	}
-	return nextResult{d.Decision, d.Packets, d.Status, newFeedback(a.Feedback, d.Evaluations)}, nil
+	told, err := s.newFeedback(ctx, who, &a, d.Evaluations)
+	return nextResult{d.Decision, d.Packets, d.Status, told}, err
 }
 
 type triggerArguments struct {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/schema"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 )
@@ -38,9 +39,42 @@ type shapeRecord struct {
 	Record registry.DataShape `member:"record"`
 }
 
+// allowSchemas asks the rules of the registry. They come before existence, schema and page: whoever may not use it learns
+// nothing of it (mcp contract §3.4).
+func (s *Server) allowSchemas(who caller, action access.Action, tenant gate.TenantID, namespace gate.NamespaceID) error {
+	decision := s.Access.Schemas(who.principal, action, tenant, namespace)
+	if denial := decision.Denial(); denial != nil {
+		return denied(denial)
+	}
+	return nil
+}
+
+// allowSigning asks for the signature of a record, which is over its canonical form without the member signing.
+func (s *Server) allowSigning(record *registry.DataShape) error {
+	var signature *access.Signature
+	if r := record.Signing; r != nil {
+		signature = &access.Signature{KeyID: r.KeyID, Signature: r.Signature, Algorithm: r.Algorithm}
+	}
+	denial := s.Access.CheckSigning(signature, func() []byte {
+		unsigned := *record
+		unsigned.Signing = nil
+		return canonical.Append(nil, unsigned, canonical.Canonical)
+	})
+	if denial != nil {
+		return denied(denial)
+	}
+	return nil
+}
+
 // schemasRegister is mcp contract §4.17; the order of the checks is the contract's.
-func (s *Server) schemasRegister(ctx context.Context, _ caller, a shapeRecord) (shapeRecord, error) {
+func (s *Server) schemasRegister(ctx context.Context, who caller, a shapeRecord) (shapeRecord, error) {
 	if err := s.allowNamespace(&a.Record.TenantID, a.Record.NamespaceID); err != nil {
+		return shapeRecord{}, err
+	}
+	if err := s.allowSchemas(who, access.Register, a.Record.TenantID, a.Record.NamespaceID); err != nil {
+		return shapeRecord{}, err
+	}
+	if err := s.allowSigning(&a.Record); err != nil {
 		return shapeRecord{}, err
 	}
 	if size := len(canonical.AppendValue(nil, a.Record.Schema, canonical.Declared)); size > s.Schemas.MaxBytes {
@@ -62,8 +96,11 @@ type schemaArguments struct {
 	Version     string           `member:"version"`
 }
 
-func (s *Server) schemasGet(ctx context.Context, _ caller, a schemaArguments) (shapeRecord, error) {
+func (s *Server) schemasGet(ctx context.Context, who caller, a schemaArguments) (shapeRecord, error) {
 	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
+		return shapeRecord{}, err
+	}
+	if err := s.allowSchemas(who, access.Get, a.TenantID, a.NamespaceID); err != nil {
 		return shapeRecord{}, err
 	}
 	shape, err := s.Registry.Schema(ctx, a.TenantID, a.NamespaceID, registry.ShapeRef{SchemaID: a.SchemaID, Version: a.Version})
@@ -76,8 +113,11 @@ type schemasPage struct {
 }
 
 // schemasList answers a page; its token names the last item and is there as long as the page is not empty.
-func (s *Server) schemasList(ctx context.Context, _ caller, a listArguments) (schemasPage, error) {
+func (s *Server) schemasList(ctx context.Context, who caller, a listArguments) (schemasPage, error) {
 	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
+		return schemasPage{}, err
+	}
+	if err := s.allowSchemas(who, access.List, a.TenantID, a.NamespaceID); err != nil {
 		return schemasPage{}, err
 	}
 	limit, err := a.limit()

@@ -41,9 +41,11 @@ type Config struct {
 	// Degraded names what is not ready but only some scenarios need; nil names nothing.
 	Degraded func() []string
 	// Access says who calls and what they may do.
-	Access    *access.Policy
-	Namespace NamespaceRule
-	Schemas   SchemaLimits
+	Access *access.Policy
+	// Authenticate, when set, says who sends a request over HTTP, instead of Access.
+	Authenticate func(*http.Request) (name string, err error)
+	Namespace    NamespaceRule
+	Schemas      SchemaLimits
 	// Strict says which comparators scenarios may use; its zero value is the strictest.
 	Strict strict.Rules
 	// Disclosed says of a provider whether evidence_query returns its values.
@@ -129,23 +131,56 @@ func (s *Server) newCaller(transport string, credentials access.Credentials) cal
 	return who
 }
 
+// identify finds out who sends a request over HTTP.
+func (s *Server) identify(r *http.Request) caller {
+	credentials := access.FromRequest(r)
+	if s.Authenticate == nil {
+		return s.newCaller("http", credentials)
+	}
+	who := caller{transport: "http", serverID: s.correlation.next(), credentials: credentials}
+	name, err := s.Authenticate(r)
+	if err != nil {
+		who.denial = &access.Denial{Detail: err.Error()}
+		return who
+	}
+	who.principal, who.denial = s.Access.Named(name)
+	return who
+}
+
+// challenge tells an unauthenticated client that a token is asked for, where one is (mcp contract §2.1).
+func (s *Server) challenge(w http.ResponseWriter, status int) {
+	if status == http.StatusUnauthorized && s.Authenticate == nil && s.Access.Challenges() {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="decision-gate"`)
+	}
+}
+
 // listAction is the action of whoever asks for anything but a tool (mcp contract §3.1).
 const listAction = "tools/list"
 
 // allow refuses an action to a caller that is not known, or may not.
 func (s *Server) allow(who caller, action string) *Error {
 	denial := who.denial
-	if denial == nil && action != listAction {
+	switch {
+	case denial != nil:
+	case who.principal == nil:
+		// Nobody asked who it is: that must not open anything.
+		denial = &access.Denial{Detail: "not authenticated"}
+	case action != listAction:
 		denial = s.Access.AllowTool(who.principal, action)
 	}
 	switch {
 	case denial == nil:
 		return nil
 	case denial.Authenticated:
-		return refuse(Unauthorized, "unauthorized")
+		return denied(denial)
 	default:
-		return refuse(Unauthenticated, "unauthenticated")
+		return &Error{Code: Unauthenticated, Message: "unauthenticated", cause: denial}
 	}
+}
+
+// denied is what a caller is told that may not. Why is for the audit record.
+func denied(why *access.Denial) *Error {
+	return &Error{Code: Unauthorized, Message: "unauthorized", cause: why}
 }
 
 // serve answers one request. A panic ends the request, not the host and not the loop of a transport.
@@ -219,8 +254,9 @@ func (s *Server) callTool(ctx context.Context, who caller, t *tool, arguments ca
 // logLevel is an error's where an operator has to act, a warning's where the cause is known to the log alone, and otherwise
 // that of details: what clients do wrong, or their leaving, must not fill the log.
 func logLevel(err *Error) slog.Level {
+	var denial *access.Denial
 	switch {
-	case err == nil || err.cause == nil && err.Code != Internal || errors.Is(err.cause, context.Canceled):
+	case err == nil || err.cause == nil && err.Code != Internal || errors.Is(err.cause, context.Canceled) || errors.As(err.cause, &denial):
 		return slog.LevelDebug
 	case err.Code == Internal:
 		return slog.LevelError

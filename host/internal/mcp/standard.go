@@ -158,6 +158,7 @@ func (s *Server) standardHTTP(w http.ResponseWriter, r *http.Request) {
 	defer a.leave()
 	// Nothing here is open to a caller that is not known; a tool is refused where it is called.
 	if err := s.allow(a.who, listAction); err != nil {
+		s.challenge(w, codes[err.Code].status)
 		refuseStandard(w, s.standard, &refusal{Error: err})
 		return
 	}
@@ -247,7 +248,8 @@ func (s *Server) held(ctx context.Context, result any, arguments canonical.Value
 	case gate.TriggerResult:
 		return summarised(r.Decision)
 	case nextResult:
-		if r.Decision.Outcome.Kind != gate.Hold || r.Feedback == nil || r.Feedback.GateEvaluations == nil {
+		evals, told := r.Feedback.evaluations()
+		if r.Decision.Outcome.Kind != gate.Hold || !told {
 			return summarised(r.Decision)
 		}
 		var a nextArguments
@@ -255,7 +257,7 @@ func (s *Server) held(ctx context.Context, result any, arguments canonical.Value
 			return nil
 		}
 		scenario, err := s.Registry.Scenario(ctx, a.Request.TenantID, a.ScenarioID)
-		return explained(scenario, err, &r.Decision.StageID, *r.Feedback.GateEvaluations)
+		return explained(scenario, err, &r.Decision.StageID, evals)
 	case gate.PrecheckResult:
 		var a precheckArguments
 		if r.Decision.Kind != gate.Hold || canonical.Decode(arguments, &a) != nil {

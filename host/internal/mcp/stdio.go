@@ -16,6 +16,9 @@ import (
 // maxHeaderLine is the length in bytes of the longest header line of a frame; a peer that never ends one is cut off.
 const maxHeaderLine = 8 << 10
 
+// errNoStdio refuses to serve whoever cannot be known.
+var errNoStdio = errors.New("standard input is not served: whoever starts the host has neither a token nor a certificate; add local {} to auth")
+
 // Errors that end a stdio server: after them the frames can no longer be told apart (mcp contract §1.5).
 var (
 	errNoLength      = errors.New("transport error: missing content length")
@@ -28,6 +31,10 @@ var (
 // A client that begins with a brace sends JSON by the line, as stock clients of the Model Context Protocol do, and is served
 // as one. It may leave a read of in behind, since nothing can end one.
 func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
+	// Otherwise stock clients would be told of tools and documents that nobody here may use.
+	if who := s.newCaller("stdio", access.Credentials{Stdio: true}); who.denial != nil {
+		return errNoStdio
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	reader := bufio.NewReaderSize(in, maxHeaderLine)

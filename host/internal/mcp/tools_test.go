@@ -344,7 +344,7 @@ func FuzzServe(f *testing.F) {
 	r := newRig(f)
 	r.startRun("s", "r")
 	f.Fuzz(func(t *testing.T, body []byte) {
-		a := r.serve(context.Background(), caller{transport: "http", serverID: "fuzz"}, body)
+		a := r.serve(context.Background(), r.local(), body)
 		var answer map[string]json.RawMessage
 		if err := json.Unmarshal(a.body, &answer); err != nil {
 			t.Fatalf("%v in %q", err, a.body)
