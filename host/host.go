@@ -107,7 +107,7 @@ func Check(cfg Config) error {
 		return errNoSettings
 	}
 	_, err := openDocs(cfg.Settings, slog.New(slog.DiscardHandler)) // what is left out is told when it is served
-	return config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkAccess(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), err, catalog.Check(catalogOptions(cfg)))
+	return config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkAccess(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), checkTLS(cfg.Settings), err, catalog.Check(catalogOptions(cfg)))
 }
 
 var errNoSettings = errors.New("host.Config.Settings is nil: begin with config.Load or config.Default")
@@ -208,7 +208,9 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		MaxArtifact: cfg.Settings.Runpack.MaxArtifactBytes,
 		MaxBody:     cfg.Settings.Server.MaxBodyBytes,
 		MaxInflight: int(cfg.Settings.Server.MaxInflight),
-		Hosts:       cfg.Hosts,
+		Hosts:       hosts(cfg),
+		EventStream: cfg.Settings.Server.HTTP != nil && cfg.Settings.Server.HTTP.RPCFormat == "sse",
+		Limiter:     limiter(cfg.Settings),
 
 		Authenticate: cfg.Authenticate,
 	})

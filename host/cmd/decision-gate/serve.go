@@ -1,16 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime"
-
-	"golang.org/x/net/netutil"
 
 	"github.com/decision-gate-host/decision-gate-host/host"
 	"github.com/decision-gate-host/decision-gate-host/host/config"
@@ -18,8 +16,9 @@ import (
 
 type serveCommand struct {
 	configFlag
-	JSON     bool   `help:"Log JSON, and announce the address as one JSON object on the output."`
-	LogLevel string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level of the log: debug, info, warn or error (${default})."`
+	JSON             bool   `help:"Log JSON, and announce the address as one JSON object on the output."`
+	LogLevel         string `enum:",debug,info,warn,error" default:"" placeholder:"LEVEL" help:"Least level of the log: debug, info, warn or error; that of the configuration when absent."`
+	AllowNonLoopback bool   `help:"Confirm that server.http.listen may be reached from other machines."`
 }
 
 func (c *serveCommand) Help() string {
@@ -39,28 +38,32 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return tellFindings(err, std, false)
 	}
-	// A port that is taken is found before any plugin starts.
-	listener, err := listen(settings.Server)
-	if err != nil {
+	if err := exposed(settings.Server.HTTP, c.AllowNonLoopback); err != nil {
 		return err
 	}
-	log := c.logger(std)
+	log := c.logger(settings, std)
+	// A port that is taken is found before any plugin starts.
+	door, err := listen(settings, log)
+	if err != nil {
+		return tellFindings(err, std, false)
+	}
+	tellPosture(settings, log)
 	h, err := host.Open(ctx, host.Config{Settings: settings, Version: version, Logger: log})
 	if err != nil {
-		if listener != nil {
-			listener.Close()
+		if door != nil {
+			door.Close()
 		}
 		return tellFindings(err, std, false)
 	}
-	s := &service{host: h, settings: settings.Server, listener: listener, log: log}
+	s := &service{host: h, settings: settings.Server, door: door, log: log}
 	return errors.Join(c.serve(ctx, std, s), h.Close())
 }
 
-func (c *serveCommand) logger(std streams) *slog.Logger {
+func (c *serveCommand) logger(settings *config.Config, std streams) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of the enum
+	_ = level.UnmarshalText([]byte(cmp.Or(c.LogLevel, settings.Log.Level))) // one of the enum
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readableDuration}
-	if c.JSON {
+	if c.JSON || settings.Log.Format == "json" {
 		return slog.New(slog.NewJSONHandler(std.err, options))
 	}
 	return slog.New(slog.NewTextHandler(std.err, options))
@@ -74,23 +77,11 @@ func readableDuration(_ []string, attr slog.Attr) slog.Attr {
 	return attr
 }
 
-func listen(settings config.Server) (net.Listener, error) {
-	if settings.HTTP == nil {
-		return nil, nil
-	}
-	listener, err := net.Listen("tcp", settings.HTTP.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("%w: stop what listens there, or choose another address in server.http.listen", err)
-	}
-	// Connections take files, which the host and its folders of runpacks need as well.
-	return netutil.LimitListener(listener, int(settings.MaxConnections)), nil
-}
-
 // service is a host that clients can reach.
 type service struct {
 	host     *host.Host
 	settings config.Server
-	listener net.Listener // nil when only standard input is served
+	door     *entrance // nil when only standard input is served
 	log      *slog.Logger
 }
 
@@ -99,10 +90,10 @@ func (c *serveCommand) serve(ctx context.Context, std streams, s *service) error
 	serving, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var drains []func(context.Context) error
-	if s.listener != nil {
-		server := newHTTPServer(s.settings, s.host.Handler())
-		go func() { stop(server.Serve(s.listener)) }()
-		drains = append(drains, func(ctx context.Context) error { return errors.Join(server.Shutdown(ctx), server.Close()) })
+	if s.door != nil {
+		server := s.door.server(s.settings, s.host.Handler())
+		go func() { stop(s.door.serve(server)) }()
+		drains = append(drains, func(ctx context.Context) error { return s.drainHTTP(ctx, server) })
 	}
 	if s.settings.Stdio != nil {
 		drains = append(drains, s.serveStdio(serving, stop, std))
@@ -133,15 +124,16 @@ func (s *service) drain(drains []func(context.Context) error) error {
 	return nil
 }
 
-// newHTTPServer cuts off clients that stall, so that they cannot hold connections for ever.
-func newHTTPServer(settings config.Server, handler http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: settings.ReadHeaderTimeout,
-		ReadTimeout:       settings.ReadTimeout,
-		IdleTimeout:       settings.IdleTimeout,
-		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+// drainHTTP lets the calls in flight end while the listener still tells that the host is not ready and new calls that they
+// should come again. Then it waits for the answers to leave, and not for clients that stall.
+func (s *service) drainHTTP(ctx context.Context, server *http.Server) error {
+	err := s.host.Drain(ctx)
+	tail, cancel := context.WithTimeout(ctx, tailPatience)
+	defer cancel()
+	if server.Shutdown(tail) != nil {
+		s.door.connections.DropWaiting(0)
 	}
+	return errors.Join(err, server.Shutdown(ctx), server.Close())
 }
 
 // serveStdio serves standard input and returns how to drain it. A read of standard input cannot be interrupted; so it is
@@ -177,8 +169,8 @@ func (c *serveCommand) announce(std streams, s *service) error {
 		out = std.err
 	}
 	address := ""
-	if s.listener != nil {
-		address = s.listener.Addr().String()
+	if s.door != nil {
+		address = s.door.Addr().String()
 	}
 	switch {
 	case address == "":
@@ -188,9 +180,9 @@ func (c *serveCommand) announce(std streams, s *service) error {
 		return writeJSON(out, struct {
 			Listening string `json:"listening"`
 			RPC       string `json:"rpc"`
-		}{address, "http://" + address + "/rpc"})
+		}{address, s.door.url() + "/rpc"})
 	default:
-		_, err := fmt.Fprintf(out, "Decision Gate Host %s answers on http://%s/rpc\n", version, address)
+		_, err := fmt.Fprintf(out, "Decision Gate Host %s answers on %s/rpc\n", version, s.door.url())
 		return err
 	}
 }

@@ -62,12 +62,14 @@ type errorData struct {
 	Retryable bool   `member:"retryable"`
 	// RequestID is the JSON text of the request's id, quotes included; null before there is one.
 	RequestID *string `member:"request_id" presence:"O"`
+	// RetryAfterMS is in milliseconds, and left out where it is not known.
+	RetryAfterMS *int64 `member:"retry_after_ms" presence:"OS"`
 }
 
 // appendError appends the answer to a request that failed and returns its HTTP status. id is nil when there is none to echo.
 func appendError(dst []byte, id *canonical.Value, e *Error) ([]byte, int) {
 	row := codes[e.Code]
-	body := errorBody{Code: int64(e.Code), Message: clip(e.Message), Data: errorData{Kind: row.kind, Retryable: row.retryable || e.Retry}}
+	body := errorBody{Code: int64(e.Code), Message: clip(e.Message), Data: errorData{Kind: row.kind, Retryable: row.retryable || e.Retry, RetryAfterMS: e.retryAfterMS()}}
 	echo := canonical.Value{}
 	if id != nil {
 		echo = *id

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 	"unicode/utf8"
 
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
@@ -31,6 +32,7 @@ const (
 	RunpackFailed        Code = -32040
 	Internal             Code = -32050
 	TooLarge             Code = -32070
+	RateLimited          Code = -32071
 	Overloaded           Code = -32072
 	InvalidCorrelationID Code = -32073
 )
@@ -52,6 +54,7 @@ var codes = map[Code]struct {
 	RunpackFailed:        {"runpack", http.StatusOK, false},
 	Internal:             {"internal", http.StatusOK, false},
 	TooLarge:             {"request_too_large", http.StatusRequestEntityTooLarge, false},
+	RateLimited:          {"rate_limited", http.StatusTooManyRequests, true},
 	Overloaded:           {"inflight_limit", http.StatusServiceUnavailable, true},
 	InvalidCorrelationID: {"invalid_correlation_id", http.StatusBadRequest, false},
 }
@@ -62,6 +65,8 @@ type Error struct {
 	Message string
 	// Retry says that the same call may succeed later, where the code alone does not.
 	Retry bool
+	// RetryAfter is the time after which it may, where that is known; 0 where it is not.
+	RetryAfter time.Duration
 	// answer says that the answer is what failed: the request was good, and the HTTP status is that of an answer.
 	answer bool
 	// cause is for the log.
@@ -72,6 +77,15 @@ func (e *Error) Error() string { return e.Message }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
+
+// retryAfterMS is RetryAfter in whole milliseconds, rounded up; nil where it is not known.
+func (e *Error) retryAfterMS() *int64 {
+	if e.RetryAfter <= 0 {
+		return nil
+	}
+	ms := int64((e.RetryAfter + time.Millisecond - 1) / time.Millisecond)
+	return &ms
+}
 
 // maxMessage is the length in bytes of the longest text that a client or the log is told: texts repeat ids, which are as long
 // as whoever sends them likes, and a client could fill the disk of the log with them.

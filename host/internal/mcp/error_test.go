@@ -177,8 +177,8 @@ func TestPanicsAreContained(t *testing.T) {
 		t.Fatalf("stdio: %q, %v", answers, err)
 	}
 	check("stdio", answers[0])
-	if len(r.slots) != 0 {
-		t.Errorf("%d slots are taken", len(r.slots))
+	if r.slots.taken() != 0 {
+		t.Errorf("%d slots are taken", r.slots.taken())
 	}
 	r.store.Around(nil)
 	r.must("scenario_next", nextText("s", "r", "t", ""))

@@ -22,7 +22,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST "+standardPath, s.standardHTTP)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if s.Ready() {
+		if s.Ready() && !s.slots.stopping() {
 			writeHealth(w, http.StatusOK, "ready", s.degraded()...)
 		} else {
 			writeHealth(w, http.StatusServiceUnavailable, "not_ready", s.degraded()...)
@@ -78,7 +78,7 @@ func plain(mux *http.ServeMux) http.Handler {
 func (s *Server) local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Only a client of HTTP/1.0 names no host, and no browser is one.
-		if r.Host != "" && !s.ownHost(r.Host) || !s.ownOrigin(r.Header.Values("Origin")) {
+		if r.Host != "" && !s.anyHost() && !s.ownHost(r.Host) || !s.ownOrigin(r.Host, r.Header.Values("Origin")) {
 			s.refuseForeign(w, r)
 			return
 		}
@@ -96,6 +96,11 @@ func (s *Server) refuseForeign(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, status, body)
 }
 
+// AnyHost in Hosts stands for every name.
+const AnyHost = "*"
+
+func (s *Server) anyHost() bool { return len(s.Hosts) == 1 && s.Hosts[0] == AnyHost }
+
 // ownHost reports whether a host, with or without port, is loopback or one of the names in Hosts.
 func (s *Server) ownHost(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -109,10 +114,15 @@ func (s *Server) ownHost(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-func (s *Server) ownOrigin(origins []string) bool {
+// ownOrigin reports whether every page that asks is of an own host. Where every name is one, it must be the name that is
+// asked: a page of any other is of another site.
+func (s *Server) ownOrigin(asked string, origins []string) bool {
 	for _, origin := range origins {
 		u, err := url.Parse(origin)
-		if err != nil || !s.ownHost(u.Host) {
+		if err != nil || u.Host == "" {
+			return false
+		}
+		if !s.ownHost(u.Host) && !(s.anyHost() && strings.EqualFold(u.Host, asked)) {
 			return false
 		}
 	}
@@ -172,23 +182,28 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*admitted, *refu
 	if r.ContentLength > s.MaxBody {
 		return nil, &refusal{Error: errBodyTooLarge}
 	}
-	// The slot is taken before the body is read, so that stalled bodies are counted too; the read deadline frees it.
-	select {
-	case s.slots <- struct{}{}:
-	default:
+	// The slot is taken before the body is read, so that stalled bodies are counted too; the read deadline frees it, if not
+	// a request that needs it. An error ends reads for good, so net/http closes the connection.
+	place, full := s.slots.take(func() bool {
+		return http.NewResponseController(w).SetReadDeadline(time.Now()) == nil
+	})
+	if full != nil {
 		if refused != "" {
 			return nil, s.refuseCorrelationID(r, who, refused)
 		}
-		return nil, &refusal{Error: errOverloaded}
+		return nil, &refusal{Error: full}
 	}
 	a := &admitted{who: who}
 	a.leave = func() {
 		s.busy.Add(-int64(len(a.body)))
-		<-s.slots
+		place.leave()
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
+	case !place.arrived():
+		a.leave()
+		return nil, &refusal{Error: errOverloaded}
 	case errors.As(err, &tooLarge):
 		a.leave()
 		return nil, &refusal{Error: errBodyTooLarge}
@@ -204,12 +219,17 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*admitted, *refu
 		a.leave()
 		return nil, &refusal{Error: errOverloaded}
 	}
+	if limited := s.limited(&who); limited != nil {
+		a.leave()
+		return nil, &refusal{Error: limited}
+	}
 	return a, nil
 }
 
 var (
 	errBodyTooLarge = refuse(TooLarge, "request body too large")
 	errOverloaded   = refuse(Overloaded, "server overloaded")
+	errDraining     = refuse(Overloaded, "server is stopping")
 )
 
 // maxBusy is how many bytes of bodies are served at a time, or one body when that is larger. A body of nothing but brackets
@@ -225,12 +245,27 @@ func (s *Server) write(w http.ResponseWriter, a answer) {
 	s.challenge(w, a.status)
 	connection := http.NewResponseController(w)
 	_ = connection.SetWriteDeadline(time.Now().Add(s.writeTimeout))
-	writeJSON(w, a.status, a.body)
+	if s.EventStream && !unread[a.status] {
+		writeEvent(w, a.status, a.body)
+	} else {
+		writeJSON(w, a.status, a.body)
+	}
 	// The deadline is this answer's alone. In an embedder's server the next one on the connection may be of another handler,
 	// and be cut off. What could not be flushed needs no connection any more.
 	if connection.Flush() == nil {
 		_ = connection.SetWriteDeadline(time.Time{})
 	}
+}
+
+// unread are the statuses of requests that are refused as HTTP: they are not answered as events (mcp contract §1.4).
+var unread = map[int]bool{http.StatusRequestEntityTooLarge: true, http.StatusUnsupportedMediaType: true}
+
+// writeEvent writes an answer, which has no line break, as the one event of a stream.
+func writeEvent(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-cache")
+	w.WriteHeader(status)
+	_, _ = w.Write(slices.Concat([]byte("data: "), body, []byte("\n\n")))
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {

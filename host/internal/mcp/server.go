@@ -21,6 +21,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/modelcontext"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/ratelimit"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/strict"
@@ -64,8 +65,12 @@ type Config struct {
 	MaxBody int64
 	// MaxInflight is how many requests are served at a time; one more is refused.
 	MaxInflight int
-	// Hosts are the names, without port, that requests may be for beside those of loopback.
+	// Hosts are the names, without port, that requests may be for beside those of loopback; AnyHost alone is every name.
 	Hosts []string
+	// EventStream has /rpc answer with a server-sent event each (mcp contract §1.4).
+	EventStream bool
+	// Limiter refuses callers that ask too often; nil refuses nobody.
+	Limiter *ratelimit.Limiter
 }
 
 // SchemaLimits bound the schema registry.
@@ -80,7 +85,7 @@ type Server struct {
 	tools       map[string]*tool
 	list        []byte // the answer to tools/list, which never changes
 	correlation *correlationIDs
-	slots       chan struct{}
+	slots       *slots
 	busy        atomic.Int64 // bytes of the bodies that are being served
 	// warnNamespace is for the one warning that namespace 1 must be allowed.
 	warnNamespace sync.Once
@@ -95,7 +100,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		Config:      config,
 		correlation: newCorrelationIDs(),
-		slots:       make(chan struct{}, config.MaxInflight),
+		slots:       newSlots(config.MaxInflight),
 
 		writeTimeout: writeTimeout,
 	}
@@ -153,6 +158,27 @@ func (s *Server) challenge(w http.ResponseWriter, status int) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="decision-gate"`)
 	}
 }
+
+// limited counts a request, and refuses it to a caller that asks too often. A caller that is not known is counted by its
+// address, whatever it shows: made-up tokens would otherwise be a caller each (mcp contract §2.4).
+func (s *Server) limited(who *caller) *Error {
+	if s.Limiter == nil {
+		return nil
+	}
+	counted := ratelimit.Caller{Peer: who.credentials.Peer}
+	if who.principal != nil {
+		counted.Principal = who.principal.ID
+	}
+	retryAfter, allowed := s.Limiter.Allow(counted, time.Now())
+	if allowed {
+		return nil
+	}
+	return &Error{Code: RateLimited, Message: "rate limit exceeded", RetryAfter: retryAfter}
+}
+
+// Drain refuses new requests, as overloaded, and says on /readyz that the host is not ready, until it is closed. It returns
+// when those that are served have ended, or the context has.
+func (s *Server) Drain(ctx context.Context) error { return s.slots.drain(ctx) }
 
 // listAction is the action of whoever asks for anything but a tool (mcp contract §3.1).
 const listAction = "tools/list"

@@ -168,26 +168,35 @@ func (s *Server) standardHTTP(w http.ResponseWriter, r *http.Request) {
 // refuseStandard tells a client what refused its request before it was read. The codes of /rpc are not the protocol's, and
 // some are the protocol's for something else: the kind says which it is.
 func refuseStandard(w http.ResponseWriter, to *modelcontext.Server, e *refusal) {
-	row := codes[e.Code]
+	to.Refuse(w, cmp.Or(e.status, codes[e.Code].status), standardError(e.Error))
+}
+
+// standardError is an error in the protocol's terms.
+func standardError(e *Error) *modelcontext.Error {
 	code := modelcontext.InvalidRequest
-	if row.retryable {
+	if codes[e.Code].retryable {
 		code = modelcontext.Internal
 	}
-	to.Refuse(w, cmp.Or(e.status, row.status), &modelcontext.Error{Code: code, Message: clip(e.Message), Data: errorMembers(e.Error)})
+	return &modelcontext.Error{Code: code, Message: clip(e.Message), Data: errorMembers(e)}
 }
 
 // errorMembers is what is told of an error beside its message, as a JSON object.
 func errorMembers(e *Error) []byte {
 	row := codes[e.Code]
 	return canonical.Append(nil, struct {
-		Kind      string `member:"kind"`
-		Retryable bool   `member:"retryable"`
-	}{row.kind, row.retryable || e.Retry}, canonical.Declared)
+		Kind         string `member:"kind"`
+		Retryable    bool   `member:"retryable"`
+		RetryAfterMS *int64 `member:"retry_after_ms" presence:"OS"`
+	}{row.kind, row.retryable || e.Retry, e.retryAfterMS()}, canonical.Declared)
 }
 
-// beginLine makes the context of a request on a line of standard input.
-func (s *Server) beginLine(ctx context.Context) context.Context {
-	return withExchange(ctx, s.newCaller("stdio", access.Credentials{Stdio: true}))
+// beginLine makes the context of a request on a line of standard input, or refuses the request.
+func (s *Server) beginLine(ctx context.Context) (context.Context, *modelcontext.Error) {
+	who := s.newCaller("stdio", access.Credentials{Stdio: true})
+	if refused := s.limited(&who); refused != nil {
+		return ctx, standardError(refused)
+	}
+	return withExchange(ctx, who), nil
 }
 
 // observe logs a request as those of /rpc are logged.

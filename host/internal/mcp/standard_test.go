@@ -59,19 +59,21 @@ func TestStandardRefusals(t *testing.T) {
 // TestStandardOverload refuses a request that there is no slot for, before its body is read.
 func TestStandardOverload(t *testing.T) {
 	r := newRig(t)
+	var places []*slot
 	for range r.MaxInflight {
-		r.slots <- struct{}{}
+		place, _ := r.slots.take(func() bool { return false })
+		places = append(places, place)
 	}
 	response, body := r.standardPost(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
 	if response.StatusCode != 503 || body != `{"jsonrpc":"2.0","error":{"code":-32603,"message":"server overloaded","data":{"kind":"inflight_limit","retryable":true}}}` {
 		t.Errorf("%d %s", response.StatusCode, body)
 	}
-	<-r.slots
+	places[0].leave()
 	if response, body := r.standardPost(`{"jsonrpc":"2.0","id":1,"method":"ping"}`); response.StatusCode != 200 {
 		t.Errorf("with a slot: %d %s", response.StatusCode, body)
 	}
-	if len(r.slots) != r.MaxInflight-1 || r.busy.Load() != 0 {
-		t.Errorf("%d slots and %d bytes are taken", len(r.slots), r.busy.Load())
+	if r.slots.taken() != r.MaxInflight-1 || r.busy.Load() != 0 {
+		t.Errorf("%d slots and %d bytes are taken", r.slots.taken(), r.busy.Load())
 	}
 }
 

@@ -64,12 +64,20 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) er
 			if f.err != nil {
 				return f.err
 			}
-			a := s.serve(ctx, s.newCaller("stdio", access.Credentials{Stdio: true}), f.body)
+			a := s.serveFrame(ctx, f.body)
 			if _, err := fmt.Fprintf(out, "Content-Length: %d\r\n\r\n%s", len(a.body), a.body); err != nil {
 				return fmt.Errorf("transport error: stdio write failed: %w", err)
 			}
 		}
 	}
+}
+
+func (s *Server) serveFrame(ctx context.Context, body []byte) answer {
+	who := s.newCaller("stdio", access.Credentials{Stdio: true})
+	if refused := s.limited(&who); refused != nil {
+		return failed(nil, refused)
+	}
+	return s.serve(ctx, who, body)
 }
 
 // frame is what was read: a body, or the error after which nothing can be read.

@@ -32,9 +32,9 @@ type Options struct {
 	MaxInflight int
 	// WriteTimeout is the time that a client has to take one message of an event stream.
 	WriteTimeout time.Duration
-	// Begin makes the context of a request of standard input, Observe is told of each request that was answered, and how.
+	// Begin makes the context of a request of standard input, or refuses the request; Observe is told of each request that was answered, and how.
 	// Either may be nil.
-	Begin   func(ctx context.Context) context.Context
+	Begin   func(ctx context.Context) (context.Context, *Error)
 	Observe func(ctx context.Context, o Observation)
 }
 

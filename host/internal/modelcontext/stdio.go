@@ -94,7 +94,11 @@ func (l *lines) take(ctx context.Context, fail context.CancelCauseFunc, text []b
 	calls.Go(func() {
 		defer func() { <-slots }()
 		if l.options.Begin != nil {
-			ctx = l.options.Begin(ctx)
+			var refused *Error
+			if ctx, refused = l.options.Begin(ctx); refused != nil {
+				l.write(appendError(nil, &r.id, refused))
+				return
+			}
 		}
 		if answer, _, answered := l.serve(ctx, r); answered && !l.send(answer) {
 			fail(l.failed()) // nobody reads
