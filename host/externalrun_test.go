@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/decision-gate-host/decision-gate-host/host"
@@ -112,6 +113,31 @@ func TestBoundSignatures(t *testing.T) {
 	// The built-in providers sign nothing.
 	if a := f.ask(object{"provider_id": "time", "check_id": "now"}, inSummer); a.Result.Error == nil || a.Result.Error.Message != "evidence provider error: missing evidence signature" {
 		t.Errorf("time: %+v", a.Result)
+	}
+}
+
+// TestProviderEndsWithHost kills a host, and ends another in order: their provider, which would go on for ever, is gone.
+func TestProviderEndsWithHost(t *testing.T) {
+	provider := launchtest.Build(t, "./testdata/provider")
+	for name, signal := range map[string]os.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGTERM} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			config := writeConfig(t, dir, hcl+programHCL(t, dir, "/bin/sh", "endless", "", "-c", "echo $$ >provider.pid; exec "+provider+" hang"))
+			p := startProgram(t, config, t.TempDir())
+			var pid int
+			waitFor(t, "the provider runs", func() bool {
+				text, _ := os.ReadFile(filepath.Join(dir, "provider.pid"))
+				_, err := fmt.Sscan(string(text), &pid)
+				return err == nil
+			})
+			if err := p.cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, "the provider is gone", func() bool {
+				state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+				return err != nil || bytes.Contains(state, []byte(") Z ")) // reaped later by whoever adopts it
+			})
+		})
 	}
 }
 

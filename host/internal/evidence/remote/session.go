@@ -39,13 +39,13 @@ type frame struct {
 }
 
 func newSession(command *launch.Command) *session {
-	s := &session{command: command, frames: make(chan frame), done: make(chan struct{})}
+	s := &session{command: command, frames: make(chan frame, 1), done: make(chan struct{})}
 	go s.read()
 	return s
 }
 
 // read reads whether or not an answer is due: so what nobody has asked for is found, and the program cannot block the host's
-// writing by writing itself. It holds one message at most.
+// writing by writing itself. It holds two messages at most.
 func (s *session) read() {
 	r := bufio.NewReaderSize(s.command.Stdout, maxHeaderLine)
 	for {
