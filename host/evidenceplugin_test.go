@@ -2,11 +2,14 @@ package host_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -262,6 +265,9 @@ func (p goProvider) Query(_ context.Context, q evidence.Query, _ evidence.Contex
 	return p.answer(q)
 }
 
+const deskContract = `{"name":"n","description":"d","config_schema":{},"notes":[],"checks":[{"check_id":"open","description":"d","determinism":"external",
+	"params_required":false,"params_schema":{"type":"object"},"result_schema":{"type":"boolean"},"allowed_comparators":["equals"],"anchor_types":[],"content_types":[],"examples":[]}]}`
+
 // TestEmbeddedEvidence opens a host on a Go value in the place of an evidence plugin. Its answers are checked as a plugin's.
 func TestEmbeddedEvidence(t *testing.T) {
 	settings := config.Default()
@@ -269,10 +275,8 @@ func TestEmbeddedEvidence(t *testing.T) {
 	settings.Disclosure.RawValues = true
 	settings.Plugins = []*config.Plugin{{Kind: "evidence", Name: "desk", Command: []string{"/nonexistent"}}}
 	settings.Evidence.Plugin = []*config.PluginEvidence{{ID: "desk", EvidencePolicy: config.EvidencePolicy{AllowRaw: true}, Timeout: time.Second}}
-	const contract = `{"name":"n","description":"d","config_schema":{},"notes":[],"checks":[{"check_id":"open","description":"d","determinism":"external",
-		"params_required":false,"params_schema":{"type":"object"},"result_schema":{"type":"boolean"},"allowed_comparators":["equals"],"anchor_types":[],"content_types":[],"examples":[]}]}`
 	var answer evidence.Result
-	desk := goProvider{contract, func(q evidence.Query) (evidence.Result, error) { return answer, nil }}
+	desk := goProvider{deskContract, func(q evidence.Query) (evidence.Result, error) { return answer, nil }}
 	open := func(p evidence.Provider) (*host.Host, error) {
 		return host.Open(t.Context(), host.Config{
 			Settings: settings, Store: faultystore.New(), Logger: testLog(t), Evidence: map[string]evidence.Provider{"desk": p},
@@ -310,6 +314,51 @@ func TestEmbeddedEvidence(t *testing.T) {
 	}
 	if h, err := open(goProvider{contract: `{"name":"n"}`}); err == nil || !strings.Contains(err.Error(), `plugin "evidence/desk": `) {
 		t.Errorf("a contract that is none: %v, %v", h, err)
+	}
+}
+
+// TestEvidencePluginSigned holds a provider in the place of a plugin to the signatures that its settings ask for.
+func TestEvidencePluginSigned(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "desk.pub")
+	if err := os.WriteFile(path, public, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settings := config.Default()
+	settings.Namespace.AllowDefault, settings.Namespace.DefaultTenants = true, []uint64{1}
+	settings.Evidence.Plugin = []*config.PluginEvidence{{
+		ID: "desk", EvidencePolicy: config.EvidencePolicy{Signatures: &config.Signatures{Keys: []string{path}}}, Timeout: time.Second,
+	}}
+	value := []byte("true")
+	signed := fmt.Sprintf(`{"algorithm":"sha256","value":"%x"}`, sha256.Sum256(value))
+	sound := &evidence.Signature{Scheme: "ed25519", KeyID: path, Signature: ed25519.Sign(private, []byte(signed))}
+	forged := &evidence.Signature{Scheme: "ed25519", KeyID: path, Signature: make([]byte, ed25519.SignatureSize)}
+	var signature *evidence.Signature
+	desk := goProvider{deskContract, func(evidence.Query) (evidence.Result, error) {
+		return evidence.Result{JSON: value, Lane: evidence.Verified, Signature: signature}, nil
+	}}
+	h, err := host.Open(t.Context(), host.Config{
+		Settings: settings, Store: faultystore.New(), Logger: testLog(t), Evidence: map[string]evidence.Provider{"desk": desk},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(h.Handler())
+	defer h.Close()
+	defer server.Close()
+	f := &fixture{t: t, Host: h, URL: server.URL}
+	for _, test := range []struct {
+		signature *evidence.Signature
+		want      string
+	}{{nil, "missing evidence signature"}, {forged, "signature verification failed"}, {sound, ""}} {
+		signature = test.signature
+		e := f.ask(object{"provider_id": "desk", "check_id": "open"}, 0).Result.Error
+		if test.want == "" && e != nil || test.want != "" && (e == nil || !strings.HasSuffix(e.Message, test.want)) {
+			t.Errorf("%+v, want %q", e, test.want)
+		}
 	}
 }
 
