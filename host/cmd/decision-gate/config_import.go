@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/internal/opensource"
 )
@@ -39,7 +40,7 @@ type imported struct {
 }
 
 func (c *configImportCommand) Run(std streams) error {
-	src, err := readLimited(c.File)
+	src, modified, err := readLimited(c.File)
 	if err != nil {
 		return err
 	}
@@ -54,6 +55,7 @@ func (c *configImportCommand) Run(std streams) error {
 	if err != nil {
 		return err
 	}
+	options.Modified = modified
 	answer := imported{Output: c.Output, DataDir: c.DataDir, Carried: []string{}, NotCarried: []opensource.Finding{}, Notes: []opensource.Finding{}, Errors: []opensource.Finding{}}
 	result, err := opensource.Import(src, options)
 	var wrong *opensource.Error
@@ -78,16 +80,22 @@ func (c *configImportCommand) Run(std streams) error {
 // maxImportBytes is one byte more than the package reads, so that it is the one that says no.
 const maxImportBytes = 1<<20 + 1
 
-func readLimited(path string) ([]byte, error) {
+// readLimited reads a file, and when it was last written.
+func readLimited(path string) (text []byte, modified time.Time, _ error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no file %s", path)
+		return nil, modified, fmt.Errorf("there is no file %s", path)
 	}
 	if err != nil {
-		return nil, err
+		return nil, modified, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxImportBytes))
+	info, err := f.Stat()
+	if err != nil {
+		return nil, modified, err
+	}
+	text, err = io.ReadAll(io.LimitReader(f, maxImportBytes))
+	return text, info.ModTime(), err
 }
 
 func (c *configImportCommand) options() (opensource.Options, error) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,9 +15,9 @@ import (
 
 type serveCommand struct {
 	configFlag
-	JSON             bool   `help:"Log JSON, and announce the address as one JSON object on the output."`
-	LogLevel         string `enum:",debug,info,warn,error" default:"" placeholder:"LEVEL" help:"Least level of the log: debug, info, warn or error; that of the configuration when absent."`
-	AllowNonLoopback bool   `help:"Confirm that server.http.listen may be reached from other machines."`
+	JSON             bool    `help:"Log JSON, and announce the address as one JSON object on the output."`
+	LogLevel         *string `enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Least level of the log: debug, info, warn or error; that of the configuration when absent."`
+	AllowNonLoopback bool    `help:"Confirm that server.http.listen may be reached from other machines."`
 }
 
 func (c *serveCommand) Help() string {
@@ -60,8 +59,12 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 }
 
 func (c *serveCommand) logger(settings *config.Config, std streams) *slog.Logger {
+	text := settings.Log.Level
+	if c.LogLevel != nil {
+		text = *c.LogLevel
+	}
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(cmp.Or(c.LogLevel, settings.Log.Level))) // one of the enum
+	_ = level.UnmarshalText([]byte(text)) // one of the enum
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readableDuration}
 	if c.JSON || settings.Log.Format == "json" {
 		return slog.New(slog.NewJSONHandler(std.err, options))
