@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 )
@@ -23,6 +24,8 @@ type Options struct {
 	WorkDir string
 	// OutDir is the folder in which the new configuration will be: its relative paths begin there.
 	OutDir string
+	// Modified is when the file was last written: dev.permissive_ttl_days counts from then.
+	Modified time.Time
 	// DataDir is the folder for the database and the runpacks. The import does not make it.
 	DataDir string
 }

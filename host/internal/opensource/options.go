@@ -15,7 +15,9 @@ type option struct {
 	needed bool
 	// to is the option of the host that takes the value.
 	to string
-	// lost says what is missing when the value is another than normal. Options with neither to nor lost belong to the
+	// note says why nothing takes a value that is another than normal, and nothing needs to.
+	note string
+	// lost says what is missing when the value is another than normal. Options without to, note and lost belong to the
 	// table around them, or have a rule of their own.
 	lost *loss
 }
@@ -25,93 +27,72 @@ type loss struct {
 	did, why, do string
 	// weaker: without it the host allows what the open-source server refused, or shows what it hid.
 	weaker bool
-	// unless is a value with which it is not.
-	unless string
 }
 
-func (l *loss) reason(v any) string {
+func (l *loss) reason() string {
 	text := "it " + l.did + "; "
-	if l.weaker && (l.unless == "" || v != l.unless) {
+	if l.weaker {
 		text += "THE NEW HOST IS LESS STRICT: "
 	}
 	text += l.why + "; " + l.do
 	return text
 }
 
-// Why things are lost.
-const (
-	noCallers = "the host cannot tell callers apart yet: it listens on loopback only, and every process of the machine may call everything"
-	nothing   = "the host has nothing like it yet"
-)
-
-// What to do about it.
-const (
-	keepOut  = "let only those processes onto the machine that may decide, or wait for callers' identities"
-	without  = "start without it only if you can do without"
-	noHarm   = "remove it from the file; nothing else is needed"
-	useProxy = "put a proxy that does this in front, on the same machine"
-)
-
 var (
 	feedbackLevels = oneOf("summary", "trace", "evidence")
 	lanes          = oneOf("verified", "asserted")
+)
 
-	callers     = &loss{did: "says who callers are", why: noCallers, do: keepOut}
-	hidesTools  = &loss{did: "kept tools from callers", why: nothing + ", all tools answer everybody", do: keepOut, weaker: true}
-	feedback    = &loss{did: "set how much of an evaluation scenario_next tells", why: "the host tells local callers the trace, and nobody the evidence", do: without, weaker: true, unless: "evidence"}
-	moreTold    = &loss{did: feedback.did, why: feedback.why, do: without}
-	development = &loss{did: "let gates accept asserted evidence during development", why: "the host has no such mode and stays strict", do: `set trust.min_lane = "asserted" in the new file if gates must accept it`}
-	dispatch    = &loss{did: "decided which packets are disclosed", why: "the host permits every packet", do: "keep packets out of scenarios that not everybody may read", weaker: true}
-	authority   = &loss{did: "asked another server whether a namespace may be used", why: nothing + ", every namespace but 1 is open", do: keepOut, weaker: true}
-	versions    = &loss{did: "set how many versions of a run are kept", why: "the host keeps every step", do: noHarm}
-	ownWay      = &loss{did: "set how SQLite writes", why: "the host's store always uses a write-ahead log and syncs before it answers", do: "keep the database on a local disk"}
-	access      = &loss{did: "decided who may use the registry of data shapes", why: noCallers, do: keepOut, weaker: true}
+// Why nothing takes some options.
+const (
+	versions = "is left out: the host keeps every step of a run"
+	ownWay   = "is left out: the host's store always uses a write-ahead log and syncs before it answers. Keep it on a local disk"
 )
 
 // options are all keys, by their path; "[]" stands for each item of a list.
 var options = map[string]option{
-	"client": {kind: anything, lost: &loss{did: "kept profiles of the open-source command line", why: "the host has no such client", do: noHarm}},
+	"client": {kind: anything, note: "is left out: profiles of the open-source command line are not those of this one"},
 
 	"server":                                           {kind: table},
-	"server.transport":                                 {kind: oneOf("stdio", "http", "sse"), normal: "stdio"},
-	"server.mode":                                      {kind: oneOf("strict", "dev_permissive"), normal: "strict", lost: development},
-	"server.tls_termination":                           {kind: oneOf("server", "upstream"), normal: "server", lost: &loss{did: "said that a proxy in front ends TLS", why: nothing, do: "keep the proxy on the same machine: the host listens on loopback"}},
+	"server.transport":                                 {kind: oneOf("stdio", "http", "sse"), normal: "stdio", to: "server.http, server.stdio"},
+	"server.mode":                                      {kind: oneOf("strict", "dev_permissive"), normal: "strict", to: "development"},
+	"server.tls_termination":                           {kind: oneOf("server", "upstream"), normal: "server", to: "server.http.tls_upstream"},
 	"server.bind":                                      {kind: text, to: "server.http.listen"},
 	"server.max_body_bytes":                            {kind: size, normal: int64(1 << 20), to: "server.max_body_bytes"},
 	"server.limits":                                    {kind: table},
 	"server.limits.max_inflight":                       {kind: size, normal: int64(256), to: "server.max_inflight"},
-	"server.limits.rate_limit":                         {kind: table, lost: &loss{did: "refused callers that ask too often", why: nothing, do: useProxy, weaker: true}},
+	"server.limits.rate_limit":                         {kind: table, to: "server.rate_limit"},
 	"server.limits.rate_limit.max_requests":            {kind: whole(1, 100_000)},
 	"server.limits.rate_limit.window_ms":               {kind: whole(100, 60_000)},
 	"server.limits.rate_limit.max_entries":             {kind: whole(1, 65_536)},
-	"server.tls":                                       {kind: table, lost: &loss{did: "encrypted connections, and could ask for client certificates", why: "the host speaks plain HTTP on loopback only", do: useProxy, weaker: true}},
+	"server.tls":                                       {kind: table, to: "server.http.tls"},
 	"server.tls.cert_path":                             {kind: file, needed: true},
 	"server.tls.key_path":                              {kind: file, needed: true},
 	"server.tls.client_ca_path":                        {kind: file},
 	"server.tls.require_client_cert":                   {kind: flag},
 	"server.audit":                                     {kind: table},
-	"server.audit.enabled":                             {kind: flag}, // off needs nothing: the host writes no audit records yet
-	"server.audit.path":                                {kind: file, lost: &loss{did: "wrote audit records to a file", why: nothing, do: "start without it only if nobody needs these records; decisions are kept in the store and in runpacks"}},
-	"server.audit.log_precheck_payloads":               {kind: flag, normal: false, lost: &loss{did: "wrote payloads of precheck to the audit records", why: nothing, do: noHarm}},
+	"server.audit.enabled":                             {kind: flag, normal: true, to: "audit"},
+	"server.audit.path":                                {kind: file, to: "audit.path"},
+	"server.audit.log_precheck_payloads":               {kind: flag, normal: false, to: "audit.precheck_payloads"},
 	"server.tools":                                     {kind: table},
-	"server.tools.mode":                                {kind: oneOf("filter", "passthrough"), normal: "filter", lost: &loss{did: "listed tools that could not be called", why: nothing, do: noHarm}},
-	"server.tools.allowlist":                           {kind: tools, lost: hidesTools},
-	"server.tools.denylist":                            {kind: tools, lost: hidesTools},
+	"server.tools.mode":                                {kind: oneOf("filter", "passthrough"), normal: "filter", to: "tools.list"},
+	"server.tools.allowlist":                           {kind: tools, to: "tools.allow"},
+	"server.tools.denylist":                            {kind: tools, to: "tools.deny"},
 	"server.feedback":                                  {kind: table},
 	"server.feedback.scenario_next":                    {kind: table},
-	"server.feedback.scenario_next.default":            {kind: feedbackLevels, normal: "summary", lost: moreTold},
-	"server.feedback.scenario_next.max":                {kind: feedbackLevels, normal: "trace", lost: feedback},
-	"server.feedback.scenario_next.local_only_default": {kind: feedbackLevels, normal: "trace", lost: feedback},
-	"server.feedback.scenario_next.trace_subjects":     {kind: texts, normal: []any{"loopback", "stdio"}, lost: feedback},
-	"server.feedback.scenario_next.trace_roles":        {kind: texts, lost: moreTold},
-	"server.feedback.scenario_next.evidence_subjects":  {kind: texts, lost: moreTold},
-	"server.feedback.scenario_next.evidence_roles":     {kind: texts, lost: moreTold},
+	"server.feedback.scenario_next.default":            {kind: feedbackLevels, normal: "summary", to: "feedback.default"},
+	"server.feedback.scenario_next.max":                {kind: feedbackLevels, normal: "trace", to: "feedback.max"},
+	"server.feedback.scenario_next.local_only_default": {kind: feedbackLevels, normal: "trace", to: "feedback.local_default"},
+	"server.feedback.scenario_next.trace_subjects":     {kind: texts, normal: []any{"loopback", "stdio"}, to: "feedback.trace_subjects"},
+	"server.feedback.scenario_next.trace_roles":        {kind: texts, to: "feedback.trace_roles"},
+	"server.feedback.scenario_next.evidence_subjects":  {kind: texts, to: "feedback.evidence_subjects"},
+	"server.feedback.scenario_next.evidence_roles":     {kind: texts, to: "feedback.evidence_roles"},
 
 	"server.auth":                                   {kind: table},
-	"server.auth.mode":                              {kind: oneOf("local_only", "bearer_token", "mtls"), normal: "local_only", lost: &loss{did: "let in only callers with a token or certificate", why: noCallers, do: "put a proxy that authenticates in front, on the same machine, and " + keepOut, weaker: true}},
-	"server.auth.bearer_tokens":                     {kind: listOf(token, 64, "tokens, each "+token.what), lost: callers},
-	"server.auth.mtls_subjects":                     {kind: listOf(subject, 64, "subjects, each "+subject.what), lost: callers},
-	"server.auth.allowed_tools":                     {kind: tools, lost: hidesTools},
+	"server.auth.mode":                              {kind: oneOf("local_only", "bearer_token", "mtls"), normal: "local_only", to: "auth"},
+	"server.auth.bearer_tokens":                     {kind: listOf(token, 64, "tokens, each "+token.what), to: "auth.bearer.tokens"},
+	"server.auth.mtls_subjects":                     {kind: listOf(subject, 64, "subjects, each "+subject.what), to: "auth.mtls.subjects"},
+	"server.auth.allowed_tools":                     {kind: tools, to: "auth.allowed_tools"},
 	"server.auth.principals":                        {kind: tables(64)},
 	"server.auth.principals[].subject":              {kind: filled, needed: true},
 	"server.auth.principals[].policy_class":         {kind: filled},
@@ -121,17 +102,17 @@ var options = map[string]option{
 	"server.auth.principals[].roles[].namespace_id": {kind: id},
 
 	"dev":                             {kind: table},
-	"dev.permissive":                  {kind: flag, normal: false, lost: development},
+	"dev.permissive":                  {kind: flag, normal: false, to: "development.accept_asserted"},
 	"dev.permissive_scope":            {kind: oneOf("asserted_evidence_only")},
-	"dev.permissive_ttl_days":         {kind: size, lost: development},
-	"dev.permissive_warn":             {kind: flag, normal: true, lost: development},
-	"dev.permissive_exempt_providers": {kind: texts, normal: []any{"assetcore_read", "assetcore"}, lost: development},
+	"dev.permissive_ttl_days":         {kind: size, to: "development.until"},
+	"dev.permissive_warn":             {kind: flag, normal: true, note: "is left out: the host always says in its log that it accepts asserted evidence"},
+	"dev.permissive_exempt_providers": {kind: texts, normal: []any{"assetcore_read", "assetcore"}, to: "development.exempt_providers"},
 
 	"namespace":                                        {kind: table},
 	"namespace.allow_default":                          {kind: flag, normal: false, to: "namespace.allow_default"},
 	"namespace.default_tenants":                        {kind: ids, to: "namespace.default_tenants"},
 	"namespace.authority":                              {kind: table},
-	"namespace.authority.mode":                         {kind: oneOf("none", "assetcore_http"), normal: "none", lost: authority},
+	"namespace.authority.mode":                         {kind: oneOf("none", "assetcore_http"), normal: "none", to: "namespace.authority"},
 	"namespace.authority.assetcore":                    {kind: table},
 	"namespace.authority.assetcore.base_url":           {kind: filled, needed: true},
 	"namespace.authority.assetcore.auth_token":         {kind: filled},
@@ -139,7 +120,7 @@ var options = map[string]option{
 	"namespace.authority.assetcore.request_timeout_ms": {kind: whole(500, 30_000)},
 
 	"trust":                            {kind: table},
-	"trust.default_policy":             {kind: signatures, normal: "audit", lost: &loss{did: "refused evidence without a signature", why: nothing, do: without, weaker: true}},
+	"trust.default_policy":             {kind: signatures, normal: "audit", to: "trust.signatures"},
 	"trust.min_lane":                   {kind: lanes, normal: "verified", to: "trust.min_lane"},
 	"evidence":                         {kind: table},
 	"evidence.allow_raw_values":        {kind: flag, normal: false, to: "disclosure.raw_values"},
@@ -166,25 +147,25 @@ var options = map[string]option{
 	"run_state_store.type":            {kind: oneOf("memory", "sqlite"), normal: "memory", to: `plugin "store"`},
 	"run_state_store.path":            {kind: file},
 	"run_state_store.busy_timeout_ms": {kind: amount, normal: int64(5000), to: `plugin "store" config.busy_timeout`},
-	"run_state_store.journal_mode":    {kind: oneOf("wal", "delete"), normal: "wal", lost: ownWay},
-	"run_state_store.sync_mode":       {kind: oneOf("full", "normal"), normal: "full", lost: ownWay},
-	"run_state_store.max_versions":    {kind: amount, lost: versions},
+	"run_state_store.journal_mode":    {kind: oneOf("wal", "delete"), normal: "wal", note: ownWay},
+	"run_state_store.sync_mode":       {kind: oneOf("full", "normal"), normal: "full", note: ownWay},
+	"run_state_store.max_versions":    {kind: amount, note: versions},
 
 	"schema_registry":                      {kind: table},
 	"schema_registry.type":                 {kind: oneOf("memory", "sqlite"), normal: "memory", to: `plugin "store"`},
 	"schema_registry.path":                 {kind: file},
-	"schema_registry.busy_timeout_ms":      {kind: amount, normal: int64(5000), lost: ownWay},
-	"schema_registry.journal_mode":         {kind: oneOf("wal", "delete"), normal: "wal", lost: ownWay},
-	"schema_registry.sync_mode":            {kind: oneOf("full", "normal"), normal: "full", lost: ownWay},
-	"schema_registry.max_versions":         {kind: amount, lost: versions},
+	"schema_registry.busy_timeout_ms":      {kind: amount, normal: int64(5000), note: ownWay},
+	"schema_registry.journal_mode":         {kind: oneOf("wal", "delete"), normal: "wal", note: ownWay},
+	"schema_registry.sync_mode":            {kind: oneOf("full", "normal"), normal: "full", note: ownWay},
+	"schema_registry.max_versions":         {kind: amount, note: versions},
 	"schema_registry.max_schema_bytes":     {kind: whole(1, 10<<20), normal: int64(1 << 20), to: "schemas.max_schema_bytes"},
 	"schema_registry.max_entries":          {kind: size, to: "schemas.max_entries"},
 	"schema_registry.acl":                  {kind: table},
-	"schema_registry.acl.mode":             {kind: oneOf("builtin", "custom"), normal: "builtin", lost: access},
-	"schema_registry.acl.default":          {kind: oneOf("deny", "allow"), normal: "deny", lost: access},
-	"schema_registry.acl.allow_local_only": {kind: flag},
-	"schema_registry.acl.require_signing":  {kind: flag, normal: false, lost: &loss{did: "refused data shapes without signing metadata", why: nothing, do: without, weaker: true}},
-	"schema_registry.acl.rules":            {kind: tables(256), lost: access},
+	"schema_registry.acl.mode":             {kind: oneOf("builtin", "custom"), normal: "builtin", to: "schemas.acl.mode"},
+	"schema_registry.acl.default":          {kind: oneOf("deny", "allow"), normal: "deny", to: "schemas.acl.default"},
+	"schema_registry.acl.allow_local_only": {kind: flag, normal: false, to: "schemas.acl.allow_local"},
+	"schema_registry.acl.require_signing":  {kind: flag, normal: false, to: "schemas.acl.signing"},
+	"schema_registry.acl.rules":            {kind: tables(256), to: "schemas.acl.rule"},
 
 	"schema_registry.acl.rules[].effect":         {kind: oneOf("allow", "deny"), needed: true},
 	"schema_registry.acl.rules[].actions":        {kind: listOf(oneOf("register", "list", "get"), maxTables, "")},
@@ -216,7 +197,7 @@ var options = map[string]option{
 	"runpack_storage.allow_http":       {kind: flag},
 
 	"policy":                                      {kind: table},
-	"policy.engine":                               {kind: oneOf("permit_all", "deny_all", "static"), normal: "permit_all", lost: dispatch},
+	"policy.engine":                               {kind: oneOf("permit_all", "deny_all", "static"), normal: "permit_all", to: "dispatch"},
 	"policy.static":                               {kind: table},
 	"policy.static.default":                       {kind: oneOf("permit", "deny")},
 	"policy.static.rules":                         {kind: tables(maxTables)},

@@ -1,20 +1,27 @@
 package opensource
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/signature"
 )
 
 // rules are what the open-source server refuses beside single values that are out of bounds, in its order (mcp contract
 // §9.1).
 var rules = []func(*source){
-	(*source).transport, (*source).callers, (*source).feedback, (*source).namespace, (*source).validation, (*source).policy,
+	(*source).transport, (*source).exposure, (*source).encryption, (*source).callers, (*source).auditFile, (*source).feedback, (*source).namespace, (*source).validation, (*source).policy,
 	(*source).stores, (*source).anchors, (*source).documents, (*source).runpackStorage, (*source).providers,
 }
 
@@ -37,6 +44,52 @@ func (s *source) transport() {
 		s.mistake("server.bind", `must be IP:port, such as "127.0.0.1:4000"`)
 	case ok && !s.stdio() && !address.Addr().Unmap().IsLoopback() && s.text("server.auth.mode", "local_only") == "local_only":
 		s.mistake("server.bind", "an address beyond loopback needs an auth mode")
+	}
+}
+
+// exposure is what the open-source command refuses beyond loopback (mcp contract §10.3).
+func (s *source) exposure() {
+	address, ok := s.bind()
+	if !ok || s.stdio() || address.Addr().Unmap().IsLoopback() {
+		return
+	}
+	switch certificates := s.text("server.auth.mode", "") == "mtls" && s.has("server.tls"); {
+	case !s.has("server.tls") && !s.upstream():
+		s.mistake("server.bind", `an address beyond loopback needs server.tls, or tls_termination = "upstream" where a proxy in front ends TLS`)
+	case certificates && !s.has("server.tls.client_ca_path"):
+		s.mistake("server.tls", "mtls beyond loopback needs client_ca_path")
+	case certificates && !s.flag("server.tls.require_client_cert", true):
+		s.mistake("server.tls.require_client_cert", "must be true with mtls beyond loopback")
+	}
+}
+
+// encryption reads the files of TLS, which the open-source server does last.
+func (s *source) encryption() {
+	const at = "server.tls"
+	if !s.has(at) || s.stdio() {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(s.inWorkDir(s.text(at+".cert_path", "")), s.inWorkDir(s.text(at+".key_path", ""))); err != nil {
+		s.mistake(at, "cert_path and key_path must name PEM files of a certificate and its key, not encrypted, that can be read: relative paths begin in the folder where this command runs")
+	}
+	if ca := at + ".client_ca_path"; s.has(ca) {
+		text, err := os.ReadFile(s.inWorkDir(s.text(ca, "")))
+		if err != nil || !x509.NewCertPool().AppendCertsFromPEM(text) {
+			s.mistake(ca, "must name a PEM file of certificates that can be read")
+		}
+	}
+}
+
+func (s *source) auditFile() {
+	const at = "server.audit.path"
+	if !s.has(at) || !s.flag("server.audit.enabled", true) {
+		return
+	}
+	path := s.inWorkDir(s.text(at, ""))
+	info, err := os.Stat(path)
+	folder, folderErr := os.Stat(filepath.Dir(path))
+	if err == nil && info.IsDir() || folderErr != nil || !folder.IsDir() {
+		s.mistake(at, "must name a file in a folder that is there")
 	}
 }
 
@@ -208,7 +261,17 @@ func (s *source) runpackStorage() {
 
 var rootID = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
+// keys reads the public keys of a signature policy.
+func (s *source) keys(at string) {
+	for _, key := range s.keysOf(at) {
+		if _, err := signature.LoadKey(s.inWorkDir(key)); err != nil {
+			s.mistake(at, "the file of a key: %v; it must hold the 32 bytes of an Ed25519 public key, or these in base64", err)
+		}
+	}
+}
+
 func (s *source) providers() {
+	s.keys("trust.default_policy")
 	seen := map[string]bool{}
 	for _, at := range s.items("providers") {
 		name := s.text(at+".name", "")
@@ -219,6 +282,7 @@ func (s *source) providers() {
 			s.mistake(at+".name", "is there twice")
 		}
 		seen[name] = true
+		s.keys(at + ".trust")
 		if s.whole(at+".timeouts.request_timeout_ms", 10_000) < s.whole(at+".timeouts.connect_timeout_ms", 2000) {
 			s.mistake(at+".timeouts", "request_timeout_ms must be at least connect_timeout_ms")
 		}
@@ -288,10 +352,33 @@ func (s *source) external(at, name string) {
 	case strings.HasPrefix(url, "http://") && !s.flag(at+".allow_insecure_http", false):
 		s.mistake(at+".url", "http:// needs allow_insecure_http")
 	}
-	if !s.has(at + ".capabilities_path") {
-		s.mistake(at+".capabilities_path", "is missing: an mcp provider needs it")
+	s.contract(at, name)
+	if command := s.list(at + ".command"); len(command) > 0 && !s.runs(command[0]) {
+		s.mistake(at+".command", "its program cannot be run: with a slash it begins in the folder where this command runs, otherwise it is looked up in PATH")
 	}
 	if s.has(at + ".config") {
 		s.mistake(at+".config", "is for builtin providers")
 	}
+}
+
+// contract reads what an mcp provider says of its checks (mcp contract §5.4).
+func (s *source) contract(at, name string) {
+	at += ".capabilities_path"
+	if !s.has(at) {
+		s.mistake(at, "is missing: an mcp provider needs it")
+		return
+	}
+	path := s.inWorkDir(s.text(at, ""))
+	if _, err := evidence.LoadContract(gate.ProviderID(name), path); err != nil {
+		s.mistake(at, "the contract cannot be used: %s", strings.ReplaceAll(err.Error(), path, "the file"))
+	}
+}
+
+// runs reports whether a program can be run from where the open-source server was started.
+func (s *source) runs(name string) bool {
+	if strings.ContainsRune(name, filepath.Separator) {
+		name = s.inWorkDir(name)
+	}
+	_, err := exec.LookPath(name)
+	return err == nil
 }
