@@ -169,7 +169,19 @@ var decided = map[string]deviation{
 	"limit/over-max":                                 {413, "a refused body is answered like any call"},
 	"limit/over-max-beats-correlation":               {413, "a refused body is answered like any call"},
 	"limit/over-max-valid-correlation-not-echoed":    {413, "a refused body is answered like any call"},
+	"ratelimit/subject-key-1":                        {429, unverified},
+	"ratelimit/bearer-key-1-unverified":              {429, unverified},
+	"ratelimit/bearer-key-2-wins-over-subject":       {429, unverified},
+	"ratelimit/subject-key-2":                        {429, unverified},
+	"ratelimit/key-4":                                {429, unverified},
+	"ratelimit/key-5-still-admitted":                 {429, unverified},
+	"ratelimit/key-6-table-full":                     {429, unverified},
+	"ratelimit/known-key-table-full":                 {429, unverified},
+	"ratelimit/table-full-good-token":                {400, "a full table keeps nobody out"},
+	"sse/oversize":                                   {413, "a refused body is answered like any call"},
 }
+
+const unverified = "what is not verified has no count of its own: the caller is counted by its address"
 
 // wireConfigs are configurations that exchanges were recorded with, beside the fixture's.
 var wireConfigs = map[string]string{
@@ -191,6 +203,26 @@ tools {
 docs {
   search    = false
   resources = false
+}`,
+	"ratelimit": recordedPlugin + wireProviders + recordedNamespace + `
+server {
+  max_inflight = 16
+  rate_limit {
+    max_requests = 2
+    window       = "1m"
+    max_entries  = 4
+  }
+}
+auth {
+  bearer { tokens = ["plain"] }
+}`,
+	"sse": recordedPlugin + wireProviders + recordedNamespace + `
+server {
+  http { rpc_format = "sse" }
+  max_body_bytes = 1024
+}
+auth {
+  bearer { tokens = ["plain"] }
 }`,
 }
 
