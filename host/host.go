@@ -79,7 +79,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		cfg.Logger = slog.Default()
 	}
 	docs, err := openDocs(cfg.Settings, cfg.Logger)
-	if err := config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkAccess(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), err); err != nil {
+	if err := config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkAccess(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), checkDevelopment(cfg), err); err != nil {
 		return nil, err
 	}
 	providers, err := openEvidence(cfg.Settings, cfg.Logger)
@@ -107,7 +107,7 @@ func Check(cfg Config) error {
 		return errNoSettings
 	}
 	_, err := openDocs(cfg.Settings, slog.New(slog.DiscardHandler)) // what is left out is told when it is served
-	return config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkAccess(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), checkTLS(cfg.Settings), err, catalog.Check(catalogOptions(cfg)))
+	return config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkAccess(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), checkDevelopment(cfg), checkTLS(cfg.Settings), err, catalog.Check(catalogOptions(cfg)))
 }
 
 var errNoSettings = errors.New("host.Config.Settings is nil: begin with config.Load or config.Default")
@@ -180,7 +180,8 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 	if strictRules(cfg.Settings).Permissive {
 		cfg.Logger.Warn("validation.strict is false: scenarios may have conditions that can never be true, or are true by mistake")
 	}
-	settings := gateSettings(cfg.Settings)
+	warnDevelopment(cfg.Settings, cfg.Logger)
+	settings := currentSettings(cfg.Settings, time.Now, cfg.Logger)
 	callers, err := accessOptions(cfg.Settings)
 	if err != nil {
 		return nil, err
@@ -192,6 +193,7 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		Registry:    definitions,
 		Evidence:    providers,
 		Settings:    settings,
+		Security:    security(cfg.Settings),
 		Runpacks:    sink,
 		Logger:      cfg.Logger,
 		Ready:       plugins.Ready,

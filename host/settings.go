@@ -21,6 +21,9 @@ const minClose = 5 * time.Second
 
 func gateSettings(c *config.Config) *gate.Settings {
 	settings := &gate.Settings{MinLane: gate.TrustLane(c.Trust.MinLane), ProviderLanes: map[gate.ProviderID]gate.TrustLane{}}
+	if policy := dispatchPolicy(c); policy != nil {
+		settings.Authorize = policy.Authorize
+	}
 	for id, policy := range c.Evidence.Policies() {
 		if policy.MinLane != "" {
 			settings.ProviderLanes[gate.ProviderID(id)] = gate.TrustLane(policy.MinLane)

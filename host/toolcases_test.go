@@ -134,6 +134,23 @@ discovery {
   deny               = ["env"]
   max_response_bytes = 900
 }`,
+	"policy_deny": recordedBase + `dispatch { default = "deny" }`,
+	"policy_static": recordedBase + `
+dispatch {
+  default = "deny"
+  rule "deny" { require_labels = ["secret"] }
+  rule "error" {
+    schema_ids = ["err"]
+    message    = "boom"
+  }
+  rule "permit" { target_kinds = ["agent"] }
+}`,
+	"dev_permissive": recordedBase + `development { accept_asserted = true }`,
+	"dev_permissive_exempt": recordedBase + `
+development {
+  accept_asserted  = true
+  exempt_providers = ["time"]
+}`,
 	"docs_extra": recordedBase + recordedDocs + "}",
 	"docs_limit": recordedBase + recordedDocs + "max_sections = 2\n}",
 	"docs_none":  recordedBase + `docs { own = false }`,

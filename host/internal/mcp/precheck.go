@@ -47,7 +47,7 @@ func (s *Server) precheck(ctx context.Context, who caller, a precheckArguments) 
 	if err != nil {
 		return gate.PrecheckResult{}, err
 	}
-	return scenario.Precheck(gate.PrecheckRequest{StageID: a.StageID, Evidence: evidence}, s.Settings)
+	return scenario.Precheck(gate.PrecheckRequest{StageID: a.StageID, Evidence: evidence}, s.Settings())
 }
 
 // matchesShape returns the data shape that the payload must match, and does.

@@ -64,7 +64,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	}
 	store := faultystore.New()
 	definitions := registry.New(store)
-	settings := &gate.Settings{MinLane: gate.Asserted}
+	settings := func() *gate.Settings { return &gate.Settings{MinLane: gate.Asserted} }
 	config := Config{
 		Access: access.New(localAccess), Runs: runs.New(store, definitions, providers, settings, "test"), Registry: definitions, Evidence: providers, Settings: settings,
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),

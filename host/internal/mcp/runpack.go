@@ -55,8 +55,8 @@ func (s *Server) runpackExport(ctx context.Context, _ caller, a exportArguments)
 		RunID:        a.RunID,
 		Steps:        told(ctx, history.Steps, history.Count),
 		GeneratedAt:  a.GeneratedAt,
-		AnchorPolicy: s.Settings.Anchors,
-		Security:     &runpack.SecurityContext{NamespaceAuthority: "dg_registry"},
+		AnchorPolicy: s.Settings().Anchors,
+		Security:     s.Security.context(),
 		ManifestPath: defaultManifest,
 		Verify:       a.IncludeVerification,
 	}

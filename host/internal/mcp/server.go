@@ -35,7 +35,10 @@ type Config struct {
 	Runs     *runs.Runs
 	Registry *registry.Registry
 	Evidence *evidence.Registry
-	Settings *gate.Settings
+	// Settings are those of a call that begins now.
+	Settings func() *gate.Settings
+	// Security is how the host is run, as runpacks say.
+	Security Security
 	Runpacks sdkrunpack.Sink // nil when there is no runpack plugin
 	Logger   *slog.Logger
 	Ready    func() bool

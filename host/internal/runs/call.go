@@ -17,7 +17,7 @@ func (r *Runs) Start(ctx context.Context, scenario gate.ScenarioID, config gate.
 	if err != nil {
 		return gate.RunState{}, err
 	}
-	t, err := compiled.Start(config, startedAt, issuePackets, r.settings)
+	t, err := compiled.Start(config, startedAt, issuePackets, r.settings())
 	if err != nil {
 		// The contract checks the id of the run before it issues packets.
 		if e, ok := err.(*gate.Error); ok && e.Reason != gate.ScenarioMismatch && e.Reason != gate.NamespaceMismatch {
@@ -65,8 +65,9 @@ func (r *Runs) Trigger(ctx context.Context, scenario gate.ScenarioID, call gate.
 	}
 	var decision Decision
 	var gathered evidenceFor
+	settings := r.settings()
 	err := r.retry(ctx, ref, func() (err error) {
-		decision, err = r.trigger(ctx, ref, call, &gathered)
+		decision, err = r.trigger(ctx, ref, call, settings, &gathered)
 		return err
 	})
 	return decision, err
@@ -80,7 +81,7 @@ type evidenceFor struct {
 	answers map[gate.ConditionID]gate.Answer
 }
 
-func (r *Runs) trigger(ctx context.Context, ref Ref, call gate.TriggerCall, gathered *evidenceFor) (Decision, error) {
+func (r *Runs) trigger(ctx context.Context, ref Ref, call gate.TriggerCall, settings *gate.Settings, gathered *evidenceFor) (Decision, error) {
 	run, beside, err := r.load(ctx, ref, ref.trigger(call.Event.TriggerID))
 	if err != nil {
 		return Decision{}, err
@@ -102,7 +103,7 @@ func (r *Runs) trigger(ctx context.Context, ref Ref, call gate.TriggerCall, gath
 			return Decision{}, err
 		}
 	}
-	if asked := scenario.Ask(&run.Head, &call.Event, earlier != nil, r.settings); len(asked) > 0 &&
+	if asked := scenario.Ask(&run.Head, &call.Event, earlier != nil, settings); len(asked) > 0 &&
 		(gathered.answers == nil || gathered.stage != run.Head.CurrentStageID || gathered.entered != run.Head.StageEnteredAt) {
 		*gathered = evidenceFor{run.Head.CurrentStageID, run.Head.StageEnteredAt, r.evidence.Gather(ctx, asked, run.Head.Context(&call.Event), evidenceTimeout)}
 		if err := ctx.Err(); err != nil {
@@ -114,7 +115,7 @@ func (r *Runs) trigger(ctx context.Context, ref Ref, call gate.TriggerCall, gath
 	if err != nil {
 		return Decision{}, err
 	}
-	t, result, err := scenario.Trigger(run.Head, call, recorded, gathered.answers, r.settings)
+	t, result, err := scenario.Trigger(run.Head, call, recorded, gathered.answers, settings)
 	if err != nil {
 		return Decision{}, err
 	}

@@ -46,7 +46,7 @@ type rig struct {
 
 func newRig(t testing.TB, store *faultystore.Store) *rig {
 	evidence := &answers{}
-	settings := &gate.Settings{MinLane: gate.Verified}
+	settings := func() *gate.Settings { return &gate.Settings{MinLane: gate.Verified} }
 	return &rig{New(store, registry.New(store), evidence, settings, "test"), t, store, evidence}
 }
 

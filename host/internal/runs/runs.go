@@ -34,14 +34,15 @@ type Runs struct {
 	store     store.Store
 	registry  *registry.Registry
 	evidence  Evidence
-	settings  *gate.Settings
+	settings  func() *gate.Settings
 	host      string
 	now       func() time.Time
 	waitLines queues
 }
 
-// New makes a Runs. host names this process in the steps that it commits.
-func New(s store.Store, scenarios *registry.Registry, evidence Evidence, settings *gate.Settings, host string) *Runs {
+// New makes a Runs. It asks for the settings once a call, since some of them end at a time; host names this process in the
+// steps that it commits.
+func New(s store.Store, scenarios *registry.Registry, evidence Evidence, settings func() *gate.Settings, host string) *Runs {
 	return &Runs{store: s, registry: scenarios, evidence: evidence, settings: settings, host: host, now: time.Now, waitLines: newQueues()}
 }
 
