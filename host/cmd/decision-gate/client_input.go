@@ -113,7 +113,7 @@ func (f *scenarioFile) explain(err error) error {
 		if found++; found > maxList {
 			break
 		}
-		text += fmt.Sprintf("\n  %s:%d:%d: %s. %s", f.path, finding.Line, finding.Column, printable(finding.Message), printable(finding.Fix))
+		text += fmt.Sprintf("\n  %s:%d:%d: %s\n    %s", f.path, finding.Line, finding.Column, printable(finding.Message), printable(finding.Fix))
 	}
 	if found == 0 {
 		text = f.path + ": " + text

@@ -26,6 +26,8 @@ type Gate struct {
 	GateID     gate.GateID        `member:"gate_id"`
 	Status     *gate.Truth        `member:"status" presence:"OS"`
 	Conditions *[]gate.TraceEntry `member:"conditions" presence:"OS"`
+	// missing are those of them that are not as the gate would have them.
+	missing []gate.TraceEntry
 }
 
 // Need is a condition and what it must be.
@@ -50,10 +52,14 @@ func Explain(stage *gate.StageSpec, evals []gate.GateEvaluation) *Hold {
 	open := []way{{}}
 	for i := range evals {
 		e := &evals[i]
-		if e.Status != gate.True {
-			h.Unmet = append(h.Unmet, Gate{GateID: e.GateID, Status: &e.Status, Conditions: &e.Trace})
-		}
 		g := slices.IndexFunc(stage.Gates, func(g gate.GateSpec) bool { return g.GateID == e.GateID })
+		if e.Status != gate.True {
+			unmet := Gate{GateID: e.GateID, Status: &e.Status, Conditions: &e.Trace}
+			if g >= 0 {
+				unmet.missing = Missing(&stage.Gates[g].Requirement, e.Trace)
+			}
+			h.Unmet = append(h.Unmet, unmet)
+		}
 		if g < 0 {
 			x.left = 0 // not of this stage: nothing can be said of it
 			continue
@@ -278,18 +284,13 @@ func (h *Hold) Text() string {
 	fmt.Fprintf(&b, "Hold: the run stays at stage %q.", h.StageID)
 	for _, g := range h.Unmet {
 		fmt.Fprintf(&b, "\n- Gate %q is not met", g.GateID)
-		if g.Conditions == nil {
-			b.WriteByte('.')
+		if len(g.missing) == 0 {
+			b.WriteByte('.') // its conditions are not told, or none of them could make it so
 			continue
 		}
 		var parts []string
-		for _, c := range *g.Conditions {
-			if c.Status != gate.True {
-				parts = append(parts, fmt.Sprintf("condition %q is %s", c.ConditionID, strings.ToLower(string(c.Status))))
-			}
-		}
-		if len(parts) == 0 {
-			parts = append(parts, "all of its conditions are true, and one must not be")
+		for _, c := range g.missing {
+			parts = append(parts, fmt.Sprintf("condition %q is %s", c.ConditionID, strings.ToLower(string(c.Status))))
 		}
 		fmt.Fprintf(&b, ": %s.", strings.Join(parts, ", "))
 	}

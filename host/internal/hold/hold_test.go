@@ -191,10 +191,39 @@ func TestText(t *testing.T) {
 	}{
 		{Summary("s", []gate.GateID{"g0"}), "Hold: the run stays at stage \"s\".\n- Gate \"g0\" is not met.\nAsk with feedback \"trace\" to be told, where you may be, what would open it."},
 		{Explain(stage, evaluate(stage, map[gate.ConditionID]gate.Truth{"frozen": gate.True})),
-			"Hold: the run stays at stage \"s\".\n- Gate \"g0\" is not met: condition \"tests pass\" is unknown.\nIt opens when \"frozen\" is false and \"tests pass\" is true."},
+			"Hold: the run stays at stage \"s\".\n- Gate \"g0\" is not met: condition \"tests pass\" is unknown, condition \"frozen\" is true.\nIt opens when \"frozen\" is false and \"tests pass\" is true."},
 	} {
 		if got := test.hold.Text(); got != test.want {
 			t.Errorf("got  %q\nwant %q", got, test.want)
+		}
+	}
+}
+
+// What a Not wants false counts as missing when it is not, and only then.
+func TestMissing(t *testing.T) {
+	for _, c := range []struct{ requirement, is, want string }{
+		{`{"Condition":"a"}`, "a=True", ""},
+		{`{"Condition":"a"}`, "a=Unknown", "a"},
+		{`{"Not":{"Condition":"a"}}`, "a=False", ""},
+		{`{"Not":{"Condition":"a"}}`, "a=True", "a"},
+		{`{"Not":{"Condition":"a"}}`, "a=Unknown", "a"},
+		{`{"Not":{"Not":{"Condition":"a"}}}`, "a=False", "a"},
+		{`{"And":[{"Condition":"b"},{"Not":{"And":[{"Condition":"a"},{"Condition":"c"}]}},{"Condition":"b"}]}`, "a=True b=False c=False", "b a"},
+		{`{"RequireGroup":{"min":1,"reqs":[{"Condition":"a"},{"Not":{"Condition":"a"}}]}}`, "a=True", "a"},
+		{`{"Condition":"not told"}`, "a=True", ""},
+	} {
+		r := requirement(t, c.requirement)
+		var trace []gate.TraceEntry
+		for _, pair := range strings.Fields(c.is) {
+			id, status, _ := strings.Cut(pair, "=")
+			trace = append(trace, gate.TraceEntry{ConditionID: gate.ConditionID(id), Status: gate.Truth(status)})
+		}
+		var got []string
+		for _, m := range Missing(&r, trace) {
+			got = append(got, string(m.ConditionID))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s with %s: %q is missing, want %q", c.requirement, c.is, got, c.want)
 		}
 	}
 }
