@@ -19,6 +19,9 @@ var advice = map[string]string{
 	"Missing name for plugin":               `Write it as in: plugin "store" "main" { ... }`,
 	"Missing provider for evidence":         `Write it as in: evidence "env" { ... }`,
 	"Extraneous label for evidence":         `Only evidence "mcp" and evidence "plugin" have a second label, the id of the provider.`,
+	"Missing name for principal":            `Write it as in: principal "CN=alice" { ... }`,
+	"Missing name for role":                 `Write it as in: role "TenantAdmin" { ... }`,
+	"Missing effect for rule":               `Write it as in: rule "deny" { ... }`,
 	"Missing provider for anchors":          `Write it as in: anchors "json" { ... }`,
 }
 

@@ -122,6 +122,10 @@ func (c *checker) schemaACL(cfg *Config) {
 	if len(acl.Rules) > maxSchemaRules {
 		c.problem(acl.Rules[maxSchemaRules], "Too many rules", "schemas.acl may have %d rules.", maxSchemaRules)
 	}
+	if acl.Mode == "builtin" && len(acl.Rules) > 0 {
+		// Whoever wrote a rule that denies believes that it does.
+		c.problem(acl.Rules[0], "Rules without effect", `The rules of schemas.acl count when mode is "custom"; without it the built-in roles decide.`)
+	}
 	for _, r := range acl.Rules {
 		c.schemaRule(r)
 	}

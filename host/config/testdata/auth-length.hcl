@@ -1,0 +1,18 @@
+plugin "store" "main" { command = "store-sqlite" }
+
+server {
+  stdio {}
+}
+auth {
+  bearer {
+    tokens = ["", " padded", "pässword", "twice", "twice", env("CONFIG_TEST_SECRET")]
+  }
+  mtls {
+    subjects = ["", "CN=alice"]
+  }
+  principal "loopback" {
+    policy_class = "production"
+    role "TenantAdmin" { tenant = 0 }
+    role " " {}
+  }
+}

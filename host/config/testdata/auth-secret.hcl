@@ -1,0 +1,7 @@
+plugin "store" "main" { command = "store-sqlite" }
+
+auth {
+  bearer {
+    tokens = [env("CONFIG_TEST_SECRET"), 12345678]
+  }
+}
