@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 //	rehash DIR                  make every hash of a bundle anew, as somebody does who rewrites one
 //	slow-web                    serve http://$SLOW, which answers only after slow-web-release
 //	slow-web-asked              wait until it is asked
+//	certificates NAME...        write ca.pem, and NAME.pem and NAME.key of that authority
 //	take-port                   listen on a port, whose address becomes $TAKEN
 //
 // Every script finds a sound runpack in bundle/ and the plugins in $PLUGINS.
@@ -61,6 +62,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "start-host": startHost, "signal-host": signalHost, "host-ended": hostEnded, "rehash": rehash, "take-port": takePort,
+			"certificates": certificates,
 			"slow-web": slowWeb, "slow-web-asked": slowWebAsked, "slow-web-release": slowWebRelease,
 		},
 	})
