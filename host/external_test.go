@@ -102,7 +102,8 @@ func stubServer(t *testing.T, pages map[string]stubPage, fill func(string) strin
 	mux := http.NewServeMux()
 	for path, page := range pages {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			if problem := notAQuestion(r); problem != "" {
+			// The http provider gets pages, too.
+			if problem := notAQuestion(r); r.Method != http.MethodGet && problem != "" {
 				t.Errorf("%s was asked wrong: %s", path, problem)
 			}
 			select {

@@ -16,7 +16,7 @@ import (
 type configImportCommand struct {
 	File    string `arg:"" help:"The configuration of the open-source Decision Gate: TOML, or the same as JSON."`
 	Output  string `short:"o" required:"" placeholder:"OUT.hcl" help:"The new configuration. A file that is there is never overwritten."`
-	DataDir string `placeholder:"DIR" help:"Folder for the database and the runpacks; made when it is not there. By default a folder beside the new file, named like it with -data."`
+	DataDir string `placeholder:"DIR" help:"Folder for the database, and for runpacks where the old file has runpack_storage; made when it is not there. By default a folder beside the new file, named like it with -data."`
 	Lenient bool   `help:"Write the file even when something could not be carried over, with a comment for each."`
 	JSON    bool   `help:"Answer with one JSON object."`
 }
@@ -190,7 +190,7 @@ func (c *configImportCommand) tell(a imported, std streams) error {
 		return no()
 	}
 	c.list(out, "Different from now on:", a.Notes)
-	out.line("Wrote %s with %s carried over. The database and runpacks will be in %s.", a.Output, plural(len(a.Carried), "option"), a.DataDir)
+	out.line("Wrote %s with %s carried over. The database will be in %s.", a.Output, plural(len(a.Carried), "option"), a.DataDir)
 	out.line("Next: decision-gate serve --config %s", a.Output)
 	return out.err
 }

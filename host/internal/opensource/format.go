@@ -30,6 +30,10 @@ func (t *translation) plugins(b body) {
 	if t.busyTimeout != 0 {
 		settings.set("busy_timeout", t.busyTimeout)
 	}
+	// Without one, runpack_export asks for output_dir, as it did there.
+	if !t.has("runpack_storage") {
+		return
+	}
 	runpacks := b.top("plugin", "runpack", "fs")
 	runpacks.set("command", "runpack-fs")
 	runpacks.block("config").set("path", t.inDataDir(bundles))

@@ -26,7 +26,7 @@ type Options struct {
 	OutDir string
 	// Modified is when the file was last written: dev.permissive_ttl_days counts from then.
 	Modified time.Time
-	// DataDir is the folder for the database and the runpacks. The import does not make it.
+	// DataDir is the folder for the database, and for runpacks where the file has an object store. The import does not make it.
 	DataDir string
 }
 
