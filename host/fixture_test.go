@@ -230,21 +230,17 @@ func post(url, tool string, arguments any) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	var envelope struct {
-		Result struct {
-			Content []struct {
-				Type string
-				JSON json.RawMessage
-			}
-		}
-		Error *rpcError
+	result, err := acceptedByClients(response.StatusCode, response.Header.Get("Content-Type"), raw)
+	if err != nil {
+		return reply{}, err
 	}
+	var envelope struct{ Error *rpcError }
 	if err := json.Unmarshal(raw, &envelope); err != nil {
 		return reply{}, err
 	}
 	r := reply{Status: response.StatusCode, Error: envelope.Error}
 	if r.Error == nil {
-		r.Result = envelope.Result.Content[0].JSON
+		r.Result, err = toolResult(result)
 	}
-	return r, nil
+	return r, err
 }

@@ -412,6 +412,11 @@ func (r *replay) run(steps []toolStep, decided map[int]decidedCall) {
 			}
 		default:
 			got := r.call(step.Tool, json.RawMessage(r.fill.Replace(string(step.Arguments))))
+			if got.Error == nil {
+				if err := validated(step.Tool, got.Result); err != nil {
+					r.t.Errorf("step %d: %s: the SDKs' validators refuse %.600s: %v", i, step.Tool, got.Result, err)
+				}
+			}
 			if d, changed := decided[i]; changed {
 				if got.Status != d.status || d.code == 0 && got.Error != nil || d.code != 0 && (got.Error == nil || got.Error.Code != d.code) {
 					r.t.Errorf("step %d: %s: got %d %+v %.300s, want %d, code %d", i, step.Tool, got.Status, got.Error, got.Result, d.status, d.code)

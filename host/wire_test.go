@@ -255,6 +255,35 @@ func TestRecordedExchanges(t *testing.T) {
 	})
 }
 
+// accepted reads the answer as clients do, where /rpc gave it.
+func (c *wireCase) accepted(response *http.Response, body []byte) error {
+	if c.Request.Method != http.MethodPost || c.Request.Path != "/rpc" {
+		return nil
+	}
+	result, err := acceptedByClients(response.StatusCode, response.Header.Get("Content-Type"), body)
+	if err != nil || result == nil {
+		return err
+	}
+	var asked struct {
+		Method string
+		Params struct{ Name string }
+	}
+	if c.Request.Body != nil {
+		_ = json.Unmarshal([]byte(*c.Request.Body), &asked) // what was served can be read
+	}
+	switch asked.Method {
+	case "tools/list":
+		return toolList(result)
+	case "tools/call":
+		told, err := toolResult(result)
+		if err != nil {
+			return err
+		}
+		return validated(asked.Params.Name, told)
+	}
+	return nil
+}
+
 // check sends the exchange to a host and compares what comes back with what was recorded, or decided.
 func (c *wireCase) check(t *testing.T, address string, decided map[string]deviation) {
 	t.Helper()
@@ -262,6 +291,9 @@ func (c *wireCase) check(t *testing.T, address string, decided map[string]deviat
 		c.Expect.Status, c.Expect.Headers, c.Expect.Body = other.status, nil, nil
 	}
 	response, body := c.send(t, address)
+	if err := c.accepted(response, body); err != nil {
+		t.Errorf("no client takes it: %v", err)
+	}
 	if response.StatusCode != c.Expect.Status {
 		t.Errorf("status %d, want %d: %.300s", response.StatusCode, c.Expect.Status, body)
 	}
