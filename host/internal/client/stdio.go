@@ -24,6 +24,8 @@ const (
 	maxLastWords = 4 << 10
 	// endPatience is the time that a program has to end once its standard input has: a host drains its calls, 10 s by default.
 	endPatience = 12 * time.Second
+	// wordsPatience is the time to hear why a program has ended, after its output has.
+	wordsPatience = time.Second
 )
 
 // Start starts a program that serves Content-Length frames on its standard input and output (mcp contract §1.5), with an
@@ -33,7 +35,7 @@ func Start(ctx context.Context, command, environment []string) (*Client, error) 
 	cmd.Env = environment
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = endPatience
-	p := &program{cmd: cmd, name: command[0], frames: make(chan frame)}
+	p := &program{cmd: cmd, name: command[0], frames: make(chan frame), gone: make(chan struct{}), ended: make(chan struct{})}
 	cmd.Stderr = &p.words
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -46,7 +48,7 @@ func Start(ctx context.Context, command, environment []string) (*Client, error) 
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%s cannot be started: %w", command[0], err)
 	}
-	p.in, p.gone = in, make(chan struct{})
+	p.in, p.out = in, out
 	go p.read(bufio.NewReaderSize(out, maxFrameHeader))
 	return &Client{peer: p}, nil
 }
@@ -55,10 +57,15 @@ type program struct {
 	cmd    *exec.Cmd
 	name   string
 	in     io.WriteCloser
+	out    io.Closer
 	frames chan frame
 	// gone is closed when nobody waits for frames any more.
 	gone  chan struct{}
 	words lastWords
+	// waiting makes sure that the program is waited for once; ended is closed after it, when failure is set.
+	waiting sync.Once
+	ended   chan struct{}
+	failure error
 }
 
 type frame struct {
@@ -92,24 +99,41 @@ func (p *program) exchange(ctx context.Context, body []byte) (answer, error) {
 		return answer{}, ctx.Err()
 	case f := <-p.frames:
 		if f.err != nil {
+			select {
+			case <-p.wait():
+			case <-time.After(wordsPatience):
+			}
 			return answer{}, fmt.Errorf("%s has ended, or answers no frames: %w%s", p.name, f.err, p.words.said())
 		}
 		return answer{body: f.body, status: http.StatusOK, server: p.name}, nil
 	}
 }
 
+// wait has the program end, and waits beside the caller until it has and all of its last words are there. Its output is
+// closed as well as its input: a program that goes on writing would wait for a reader.
+func (p *program) wait() <-chan struct{} {
+	p.waiting.Do(func() {
+		_ = p.in.Close()
+		_ = p.out.Close()
+		go func() {
+			p.failure = p.cmd.Wait()
+			close(p.ended)
+		}()
+	})
+	return p.ended
+}
+
 // Close ends the program by the end of its standard input, and by force when it does not end.
 func (p *program) Close() error {
 	close(p.gone)
-	_ = p.in.Close()
 	force := time.AfterFunc(endPatience, func() { _ = p.cmd.Process.Kill() })
 	defer force.Stop()
-	err := p.cmd.Wait()
+	<-p.wait()
 	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if errors.As(p.failure, &exit) {
 		return fmt.Errorf("%s ended with %s%s", p.name, exit, p.words.said())
 	}
-	return err
+	return p.failure
 }
 
 var errNoFrame = errors.New("no Content-Length frame")

@@ -48,9 +48,15 @@ var programs = map[string]func(){
 			fmt.Print(frame(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"json","json":%d}]}}`, id, id)))
 		}
 	},
+	"gone slowly": func() {
+		_ = os.Stdout.Close()
+		time.Sleep(50 * time.Millisecond)
+		fmt.Fprint(os.Stderr, "at last")
+		os.Exit(1)
+	},
 	"gone":             func() { fmt.Fprintln(os.Stderr, "no configuration\nat all"); os.Exit(3) },
 	"chatters":         func() { fmt.Fprint(os.Stderr, strings.Repeat("x", 1<<20)); os.Exit(1) },
-	"no frames":        func() { fmt.Println(strings.Repeat("hello ", 10_000)); untilEnd() },
+	"no frames":        func() { fmt.Println(strings.Repeat("hello ", 1_000_000)); untilEnd() },
 	"lines":            func() { fmt.Println(good); untilEnd() },
 	"endless head":     func() { fmt.Print(strings.Repeat("X: 1\r\n", 100)); untilEnd() },
 	"too large":        func() { fmt.Print("Content-Length: 16777217\r\n\r\n"); untilEnd() },
@@ -106,6 +112,12 @@ func TestLastWords(t *testing.T) {
 	if err := c.Close(); err == nil || !strings.Contains(err.Error(), "ended with exit status 3; its last words: no configuration | at all") {
 		t.Errorf("got %v", err)
 	}
+	// Its output may end before its words have come.
+	c = start(t, t.Context(), "gone slowly")
+	if _, err := call(t, c, client.Once); err == nil || !strings.Contains(err.Error(), "its last words: at last") {
+		t.Errorf("got %v", err)
+	}
+	_ = c.Close()
 	c = start(t, t.Context(), "fails at its end")
 	if _, err := call(t, c, client.Once); err != nil {
 		t.Error(err)
