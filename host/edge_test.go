@@ -1,0 +1,204 @@
+package host_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/decision-gate-host/decision-gate-host/host/internal/listener/certtest"
+)
+
+const (
+	listCall = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
+	// storeCall goes as far as the store.
+	storeCall = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"scenarios_list","arguments":{"tenant_id":1,"namespace_id":1}}}`
+)
+
+func rawCall(address, body string) string {
+	return fmt.Sprintf("POST /rpc HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", address, len(body), body)
+}
+
+// TestThousandStalled has 1,200 connections stall, which is more than the host takes, in every part of a request, and with
+// more late bodies than it has places; another client sends requests on new connections all the while, and each is served. All
+// limits and deadlines are the defaults, and no deadline comes to help.
+func TestThousandStalled(t *testing.T) {
+	p := startProgram(t, writeConfig(t, t.TempDir(), recordedPlugin+recordedNamespace+`server {
+  http { listen = "127.0.0.1:0" }
+}
+`), t.TempDir())
+	address := strings.TrimPrefix(p.url, "http://")
+	head := "POST /rpc HTTP/1.1\r\nHost: " + address + "\r\n"
+
+	var served atomic.Int64
+	stop := make(chan struct{})
+	var healthy sync.WaitGroup
+	healthy.Go(func() {
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+		for {
+			response, err := client.Post(p.url+"/rpc", "application/json", strings.NewReader(storeCall))
+			if err != nil {
+				t.Errorf("after %d calls: %v", served.Load(), err)
+				return
+			}
+			body, _ := io.ReadAll(response.Body)
+			response.Body.Close()
+			if response.StatusCode != 200 {
+				t.Errorf("after %d calls: %d %s", served.Load(), response.StatusCode, body)
+				return
+			}
+			served.Add(1)
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
+	defer healthy.Wait()
+	defer close(stop)
+	for _, kind := range []struct {
+		text  string
+		count int
+	}{
+		{"", 200},
+		{head + "X: ", 300},
+		{head + "Content-Length: 1000\r\n\r\n{", 400},
+		{rawCall(address, listCall), 200},
+		{http2.ClientPreface, 100},
+	} {
+		for range kind.count {
+			conn := dial(t, address)
+			_, _ = io.WriteString(conn, kind.text)
+		}
+	}
+	for range 3 {
+		stallStreams(t, address, 100)
+	}
+	before := served.Load()
+	waitFor(t, "calls beside connections that stall", func() bool { return t.Failed() || served.Load() >= before+50 })
+}
+
+// stallStreams begins requests on one connection of HTTP/2, and sends none of their bodies.
+func stallStreams(t *testing.T, address string, count int) {
+	t.Helper()
+	conn := dial(t, address)
+	_, _ = io.WriteString(conn, http2.ClientPreface)
+	framer := http2.NewFramer(conn, conn)
+	if err := framer.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range count {
+		var block bytes.Buffer
+		encoder := hpack.NewEncoder(&block)
+		for _, field := range [][2]string{{":method", "POST"}, {":scheme", "http"}, {":authority", address}, {":path", "/rpc"}, {"content-type", "application/json"}} {
+			_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+		}
+		err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*i + 1), BlockFragment: block.Bytes(), EndHeaders: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Nobody reads what the host says: it must not mind that either.
+}
+
+// TestPriorKnowledge calls over HTTP/2 in clear text, without an upgrade (mcp contract §1.3).
+func TestPriorKnowledge(t *testing.T) {
+	p := startProgram(t, writeConfig(t, t.TempDir(), recordedPlugin+"server {\n  http { listen = \"127.0.0.1:0\" }\n}\n"), t.TempDir())
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	defer client.CloseIdleConnections()
+	response, err := client.Post(p.url+"/rpc", "application/json", strings.NewReader(listCall))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); response.ProtoMajor != 2 || response.StatusCode != 200 || !bytes.Contains(body, []byte(`"tools"`)) {
+		t.Errorf("%s %d %.100s", response.Proto, response.StatusCode, body)
+	}
+}
+
+// TestProgramOverTLS serves with a certificate that is renewed while it does, and with bad files that come in between.
+func TestProgramOverTLS(t *testing.T) {
+	dir := t.TempDir()
+	ca := certtest.NewAuthority(t, "CA")
+	renew := func(name string) {
+		issued := ca.Issue(t, name)
+		certtest.Write(t, dir, "cert.pem", issued.Cert)
+		certtest.Write(t, dir, "key.pem", issued.Key)
+	}
+	renew("first")
+	p := startProgram(t, writeConfig(t, dir, recordedPlugin+recordedNamespace+`server {
+  http {
+    listen = "127.0.0.1:0"
+    tls {
+      cert = "cert.pem"
+      key  = "key.pem"
+    }
+  }
+}
+`), t.TempDir())
+	if !strings.HasPrefix(p.url, "https://") {
+		t.Fatalf("announced %s", p.url)
+	}
+	ask := func(want string) {
+		t.Helper()
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool()}, ForceAttemptHTTP2: true}, Timeout: 20 * time.Second}
+		defer client.CloseIdleConnections()
+		response, err := client.Post(p.url+"/rpc", "application/json", strings.NewReader(storeCall))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if name := response.TLS.PeerCertificates[0].Subject.CommonName; name != want || response.StatusCode != 200 || response.ProtoMajor != 2 {
+			t.Errorf("%s %d by %s, want %s", response.Proto, response.StatusCode, name, want)
+		}
+	}
+	ask("first")
+	renew("second")
+	ask("second")
+	certtest.Write(t, dir, "cert.pem", []byte("half a cert"))
+	ask("second")
+	if log := p.log.String(); !strings.Contains(log, "cannot be used; those read before stay in use") || !strings.Contains(log, filepath.Join(dir, "cert.pem")) {
+		t.Errorf("the log does not say which file is wrong:\n%s", log)
+	}
+	// In clear text nothing is answered but that.
+	conn := dial(t, strings.TrimPrefix(p.url, "https://"))
+	_, _ = io.WriteString(conn, rawCall("localhost", listCall))
+	if answer, _ := io.ReadAll(conn); bytes.Contains(answer, []byte("jsonrpc")) || !bytes.HasPrefix(answer, []byte("HTTP/1.0 400 ")) {
+		t.Errorf("in clear text: %q", answer)
+	}
+	if err := p.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStopDoesNotWaitForStalled stops a host with clients that stall, which may have ten minutes to end their calls: they have
+// none, so it does not wait for them.
+func TestStopDoesNotWaitForStalled(t *testing.T) {
+	p := startProgram(t, writeConfig(t, t.TempDir(), recordedPlugin+"server {\n  http { listen = \"127.0.0.1:0\" }\n  drain_timeout = \"10m\"\n}\n"), t.TempDir())
+	address := strings.TrimPrefix(p.url, "http://")
+	for _, text := range []string{"", "POST /rpc HTTP/1.1\r\nX: ", "POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{", rawCall(address, listCall), http2.ClientPreface} {
+		conn := dial(t, address)
+		_, _ = io.WriteString(conn, text)
+	}
+	response, err := http.Get(p.url + "/readyz") // they are accepted in order
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if err := p.end(); err != nil {
+		t.Error(err)
+	}
+}
