@@ -370,6 +370,13 @@ func TestMistakes(t *testing.T) {
 		{"x.json", "[]", "", 1},
 		{"x.json", "{\"server\": \"s3cret", "", 1},
 		{"x.json", strings.Repeat(`{"a":`, 100_000), "", 1},
+		// A file without end.
+		{"x.toml", "[server]\ntransport = \"http\"\nbind = \"127.0.0.1:1\"\n[server.tls]\ncert_path = \"/dev/zero\"\nkey_path = \"/dev/zero\"", "server.tls", 4},
+		{"x.toml", "[server]\ntransport = \"http\"\nbind = \"0.0.0.0:1\"\n[server.auth]\nmode = \"bearer_token\"\nbearer_tokens = [\"t\"]", "server.bind", 3},
+		{"x.toml", "[server]\ntransport = \"http\"\nbind = \"0.0.0.0:1\"\ntls_termination = \"upstream\"", "server.bind", 3},
+		{"x.toml", "[server.audit]\npath = \"s3cret/audit.jsonl\"", "server.audit.path", 2},
+		{"x.toml", "[trust]\ndefault_policy = { require_signature = { keys = [\"s3cret\"] } }", "trust.default_policy", 2},
+		{"x.toml", "[[providers]]\nname = \"x\"\ntype = \"mcp\"\ncommand = [\"s3cret/x\"]\ncapabilities_path = \"s3cret\"", "providers[0].command", 4},
 		{"x", "{\"server\": {\"max_body_bytes\": 0}}", "server.max_body_bytes", 1},
 		{"x", "[server]\nmax_body_bytes = 0", "server.max_body_bytes", 2},
 		{"x", strings.Repeat("#", maxFileBytes+1), "", 1},
@@ -457,13 +464,15 @@ func collect(names map[string]bool, at string, schema map[string]any) {
 // FuzzImport: whatever the file, the import neither panics nor writes what the host refuses, and takes the same from the
 // same bytes.
 func FuzzImport(f *testing.F) {
-	src, err := os.ReadFile("testdata/full.toml")
-	if err != nil {
-		f.Fatal(err)
-	}
-	// In parts: the fuzzer makes each find as small as it can before it goes on.
-	for part := range strings.SplitSeq(string(src), "\n\n") {
-		f.Add([]byte(part), false)
+	for _, name := range []string{"full", "guarded", "mtls", "lost", "authority"} {
+		src, err := os.ReadFile("testdata/" + name + ".toml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		// In parts: the fuzzer makes each find as small as it can before it goes on.
+		for part := range strings.SplitSeq(strings.ReplaceAll(string(src), "\n[", "\n\n["), "\n\n") {
+			f.Add([]byte(part), false)
+		}
 	}
 	f.Add([]byte(`{"server": {"transport": "http", "bind": "[::1]:1"}, "providers": [{"name": "env", "type": "builtin"}]}`), true)
 	f.Add([]byte("[[anchors.providers]]\nprovider_id = \"${a}\"\nanchor_type = \"\\u0000\"\nrequired_fields = [\"%{a\"]"), false)

@@ -3,6 +3,7 @@ package opensource
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -69,15 +70,33 @@ func (s *source) encryption() {
 	if !s.has(at) || s.stdio() {
 		return
 	}
-	if _, err := tls.LoadX509KeyPair(s.inWorkDir(s.text(at+".cert_path", "")), s.inWorkDir(s.text(at+".key_path", ""))); err != nil {
+	cert, certErr := s.pem(at + ".cert_path")
+	key, keyErr := s.pem(at + ".key_path")
+	if _, err := tls.X509KeyPair(cert, key); err != nil || certErr != nil || keyErr != nil {
 		s.mistake(at, "cert_path and key_path must name PEM files of a certificate and its key, not encrypted, that can be read: relative paths begin in the folder where this command runs")
 	}
 	if ca := at + ".client_ca_path"; s.has(ca) {
-		text, err := os.ReadFile(s.inWorkDir(s.text(ca, "")))
+		text, err := s.pem(ca)
 		if err != nil || !x509.NewCertPool().AppendCertsFromPEM(text) {
 			s.mistake(ca, "must name a PEM file of certificates that can be read")
 		}
 	}
+}
+
+// maxPEM is the size in bytes of the largest file of certificates that is read.
+const maxPEM = 1 << 20
+
+// pem reads a file that an option names. A device or pipe could have no end.
+func (s *source) pem(at string) ([]byte, error) {
+	path := s.inWorkDir(s.text(at, ""))
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxPEM {
+		return nil, errors.New("not a file of certificates")
+	}
+	return os.ReadFile(path)
 }
 
 func (s *source) auditFile() {
