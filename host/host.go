@@ -26,6 +26,8 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/audit"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/authority"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/catalog"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/mcp"
@@ -60,6 +62,8 @@ type Config struct {
 	Version string
 	// Logger takes the log of the host and of its plugins; nil is slog.Default.
 	Logger *slog.Logger
+	// AuditOutput takes the lines of an audit log that has no path, one Write for those of a request; nil is os.Stderr.
+	AuditOutput io.Writer
 }
 
 // Host is a running host. It is safe for concurrent use.
@@ -67,6 +71,8 @@ type Host struct {
 	catalog   *catalog.Catalog
 	providers *evidence.Registry
 	server    *mcp.Server
+	audit     *audit.Log
+	authority *authority.Client // nil when there is none
 	drain     time.Duration
 }
 
@@ -91,10 +97,13 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		return nil, config.Join(err, providers.Close())
 	}
 	h := &Host{catalog: plugins, providers: providers, drain: cfg.Settings.Server.DrainTimeout}
+	if h.audit, err = openAudit(cfg); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
 	if err := addProviders(ctx, cfg, plugins, providers); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
-	if h.server, err = newServer(cfg, plugins, providers, docs); err != nil {
+	if h.server, err = newServer(cfg, h, docs); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
@@ -143,6 +152,9 @@ func checkFolders(c *config.Config) error {
 	if e := c.Evidence.JSON; e != nil {
 		check(&e.Root, `root of evidence "json"`, e.Root)
 	}
+	if a := c.Audit; a != nil && a.Path != "" {
+		check(&a.Path, "audit.path", filepath.Dir(a.Path))
+	}
 	for _, dir := range c.Runpack.Dirs {
 		check(&c.Runpack.Dirs, "runpack.dirs", dir)
 	}
@@ -162,7 +174,8 @@ func pluginsOf(cfg Config) []*config.Plugin {
 }
 
 // newServer puts the layers on top of one another: store, registry and runs, surface.
-func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registry, docs mcp.Docs) (*mcp.Server, error) {
+func newServer(cfg Config, h *Host, docs mcp.Docs) (*mcp.Server, error) {
+	plugins, providers := h.catalog, h.providers
 	backend, sink := cfg.Store, cfg.Runpack
 	if backend == nil {
 		backend = plugins.Store()
@@ -187,16 +200,17 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		return nil, err
 	}
 	definitions := registry.New(backend)
-	return mcp.New(mcp.Config{
+	surface := mcp.Config{
 		Version:     cfg.Version,
 		Runs:        runs.New(backend, definitions, providers, settings, name),
 		Registry:    definitions,
 		Evidence:    providers,
 		Settings:    settings,
 		Security:    security(cfg.Settings),
+		Audit:       h.audit,
 		Runpacks:    sink,
 		Logger:      cfg.Logger,
-		Ready:       plugins.Ready,
+		Ready:       h.Ready,
 		Degraded:    plugins.Degraded,
 		Access:      access.New(callers),
 		Namespace:   namespaceRule(cfg.Settings),
@@ -215,7 +229,13 @@ func newServer(cfg Config, plugins *catalog.Catalog, providers *evidence.Registr
 		Limiter:     limiter(cfg.Settings),
 
 		Authenticate: cfg.Authenticate,
-	})
+
+		AuditPayloads: cfg.Settings.Audit != nil && cfg.Settings.Audit.PrecheckPayloads,
+	}
+	if h.authority = namespaceAuthority(cfg.Settings); h.authority != nil {
+		surface.Authority = h.authority
+	}
+	return mcp.New(surface)
 }
 
 // Handler answers POST /rpc and /mcp, /healthz and /readyz; http.StripPrefix puts it below a path of an embedder's server.
@@ -228,9 +248,13 @@ func (h *Host) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) erro
 	return h.server.ServeStdio(ctx, in, out)
 }
 
-// Ready reports whether every plugin is ready without which the host cannot decide: what /readyz answers. An evidence
-// plugin that is not ready costs its own conditions, and shows in Plugins.
-func (h *Host) Ready() bool { return h.catalog.Ready() }
+// Ready reports whether every plugin is ready without which the host cannot decide, and the audit log can be written: what
+// /readyz answers. An evidence plugin that is not ready costs its own conditions, and shows in Plugins.
+func (h *Host) Ready() bool { return h.catalog.Ready() && h.audit.Ready() == nil }
+
+// ReopenAudit opens the file of the audit log anew, for programs that rotate logs and tell so. A file that was moved away is
+// noticed without being told.
+func (h *Host) ReopenAudit() error { return h.audit.Reopen() }
 
 // PluginStatus is the state of one plugin, without paths and settings.
 type PluginStatus = catalog.Status
@@ -242,5 +266,8 @@ func (h *Host) Plugins() []PluginStatus { return h.catalog.Status() }
 func (h *Host) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), max(h.drain, minClose))
 	defer cancel()
-	return errors.Join(h.catalog.Close(ctx), h.providers.Close())
+	if h.authority != nil {
+		h.authority.Close()
+	}
+	return errors.Join(h.catalog.Close(ctx), h.providers.Close(), h.audit.Close())
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/authority"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/guide"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/mcp"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/strict"
@@ -46,6 +47,15 @@ func disclosure(c *config.Config) func(gate.ProviderID) bool {
 		policy := declared[string(id)]
 		return c.Disclosure.RawValues && (!c.Disclosure.RequireProviderOptIn || policy != nil && policy.AllowRaw)
 	}
+}
+
+// namespaceAuthority is nil where there is none.
+func namespaceAuthority(c *config.Config) *authority.Client {
+	a := c.Namespace.Authority
+	if a == nil {
+		return nil
+	}
+	return authority.New(authority.Options{URL: a.URL, Token: a.Token, ConnectTimeout: a.ConnectTimeout, RequestTimeout: a.RequestTimeout})
 }
 
 func namespaceRule(c *config.Config) mcp.NamespaceRule {

@@ -47,12 +47,15 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 		return tellFindings(err, std, false)
 	}
 	tellPosture(settings, log)
-	h, err := host.Open(ctx, host.Config{Settings: settings, Version: version, Logger: log})
+	h, err := host.Open(ctx, host.Config{Settings: settings, Version: version, Logger: log, AuditOutput: std.err})
 	if err != nil {
 		if door != nil {
 			door.Close()
 		}
 		return tellFindings(err, std, false)
+	}
+	if settings.Audit != nil && settings.Audit.Path != "" {
+		defer reopenAudit(h, log)()
 	}
 	s := &service{host: h, settings: settings.Server, door: door, log: log}
 	return errors.Join(c.serve(ctx, std, s), h.Close())

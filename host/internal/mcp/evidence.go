@@ -18,9 +18,6 @@ type evidenceResult struct {
 
 // evidenceQuery is mcp contract §4.13: a provider's failure is an answer, and the value is told only where policy allows it.
 func (s *Server) evidenceQuery(ctx context.Context, _ caller, a evidenceArguments) (evidenceResult, error) {
-	if err := s.allowNamespace(&a.Context.TenantID, a.Context.NamespaceID); err != nil {
-		return evidenceResult{}, err
-	}
 	if err := s.Evidence.ValidateQuery(a.Query); err != nil {
 		return evidenceResult{}, err
 	}

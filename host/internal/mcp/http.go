@@ -12,13 +12,18 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 )
+
+// rpcPath is where the surface of Decision Gate is served.
+const rpcPath = "/rpc"
 
 // Handler serves POST /rpc and the health routes (mcp contract §1.3), and POST /mcp. There is nothing to GET or DELETE at
 // /mcp: no stream outlives its request, and a session is nothing that is kept.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /rpc", s.rpc)
+	mux.HandleFunc("POST "+rpcPath, s.rpc)
 	mux.HandleFunc("POST "+standardPath, s.standardHTTP)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -57,7 +62,7 @@ const writeTimeout = time.Minute
 // plain keeps ServeMux from answering in its own words: what is not one of our routes has an empty body, and no path is
 // redirected to another.
 func plain(mux *http.ServeMux) http.Handler {
-	routes := map[string]string{"/rpc": "POST", standardPath: "POST", "/healthz": "GET,HEAD", "/readyz": "GET,HEAD"}
+	routes := map[string]string{rpcPath: "POST", standardPath: "POST", "/healthz": "GET,HEAD", "/readyz": "GET,HEAD"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		methods, known := routes[r.URL.EscapedPath()]
 		switch {
@@ -87,12 +92,16 @@ func (s *Server) local(next http.Handler) http.Handler {
 }
 
 func (s *Server) refuseForeign(w http.ResponseWriter, r *http.Request) {
-	refused := refuse(Unauthorized, "unauthorized")
-	if r.URL.Path == standardPath {
-		refuseStandard(w, s.standard, &refusal{Error: refused})
+	refused := &refusal{Error: refuse(Unauthorized, "unauthorized")}
+	refused.who = caller{transport: "http", credentials: access.FromRequest(r), trail: s.newTrail()}
+	switch r.URL.Path {
+	case standardPath:
+		s.refuseStandard(w, r, refused)
 		return
+	case rpcPath:
+		refused = s.recordRefusal(r.Context(), refused, errorSize)
 	}
-	body, status := appendError(nil, nil, refused)
+	body, status := appendError(nil, nil, refused.Error)
 	writeJSON(w, status, body)
 }
 
@@ -143,12 +152,29 @@ func jsonContent(contentType string) bool {
 func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 	a, refused := s.admit(w, r)
 	if refused != nil {
+		refused.who.transport = s.rpcTransport()
+		refused = s.recordRefusal(r.Context(), refused, errorSize)
 		body, status := appendError(nil, nil, refused.Error)
 		s.write(w, answer{body, cmp.Or(refused.status, status)})
 		return
 	}
 	defer a.leave()
+	a.who.transport = s.rpcTransport()
 	s.write(w, s.serve(r.Context(), a.who, a.body))
+}
+
+// rpcTransport is how /rpc answers, as records name it.
+func (s *Server) rpcTransport() string {
+	if s.EventStream {
+		return "sse"
+	}
+	return "http"
+}
+
+// errorSize is the size in bytes of the answer to a request that was refused before it was read.
+func errorSize(e *Error) int {
+	body, _ := appendError(nil, nil, e)
+	return len(body)
 }
 
 // admitted is a request that was read and has a slot, until it leaves.
@@ -162,12 +188,22 @@ type admitted struct {
 type refusal struct {
 	*Error
 	status int
+	// For the record: who sent the request, how many bytes of it were read, and why the correlation id was refused, if it was.
+	who      caller
+	received int
+	label    string
 }
 
 // admit reads a request. Of the reasons to refuse one, a body that is too large is told first, then the correlation id, then
 // that the host is overloaded (mcp contract §2.3).
-func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*admitted, *refusal) {
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) (_ *admitted, why *refusal) {
 	who := s.identify(r)
+	received := 0
+	defer func() {
+		if why != nil {
+			why.who, why.received = who, received
+		}
+	}()
 	w.Header().Set(serverCorrelationHeader, who.serverID)
 	refused := "" // why the client's correlation id is
 	if values := r.Header.Values(correlationHeader); len(values) > 0 {
@@ -176,7 +212,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*admitted, *refu
 		}
 	}
 	if !jsonContent(r.Header.Get("Content-Type")) {
-		return nil, &refusal{errInvalidRequest, http.StatusUnsupportedMediaType}
+		return nil, &refusal{Error: errInvalidRequest, status: http.StatusUnsupportedMediaType}
 	}
 	// A body that says so itself is not waited for.
 	if r.ContentLength > s.MaxBody {
@@ -199,6 +235,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*admitted, *refu
 		place.leave()
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
+	received = len(body)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case !place.arrived():
@@ -238,7 +275,7 @@ const maxBusy = 32 << 20
 
 func (s *Server) refuseCorrelationID(r *http.Request, who caller, label string) *refusal {
 	s.Logger.WarnContext(r.Context(), "correlation id refused", "server_correlation_id", who.serverID, "label", label)
-	return &refusal{Error: refuse(InvalidCorrelationID, "invalid correlation id")}
+	return &refusal{Error: refuse(InvalidCorrelationID, "invalid correlation id"), label: label}
 }
 
 func (s *Server) write(w http.ResponseWriter, a answer) {

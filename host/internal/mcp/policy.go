@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"context"
 	"slices"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
@@ -16,14 +17,11 @@ type NamespaceRule struct {
 // defaultNamespace is the namespace that not every tenant may use.
 const defaultNamespace gate.NamespaceID = 1
 
-// allowNamespace refuses the default namespace to tenants that may not use it; a missing tenant may not. What exactly is
-// wrong is not told (mcp contract §3.9), but in the log.
-func (s *Server) allowNamespace(tenant *gate.TenantID, namespace gate.NamespaceID) error {
-	if namespace != defaultNamespace {
-		return nil
-	}
-	if s.Namespace.AllowDefault && tenant != nil && slices.Contains(s.Namespace.DefaultTenants, *tenant) {
-		return nil
+// allowNamespace refuses the default namespace to tenants that may not use it; a missing tenant may not. Then the authority
+// is asked. What exactly is wrong is not told (mcp contract §3.9), but in the log.
+func (s *Server) allowNamespace(ctx context.Context, who caller, where scope) error {
+	if where.namespace != defaultNamespace || s.Namespace.AllowDefault && where.tenant != nil && slices.Contains(s.Namespace.DefaultTenants, *where.tenant) {
+		return s.ensureNamespace(ctx, who, where.namespace)
 	}
 	s.warnNamespace.Do(func() {
 		// Once: a client that tries again and again must not fill the log.

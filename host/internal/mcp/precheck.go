@@ -22,11 +22,8 @@ type precheckArguments struct {
 
 // precheck is mcp contract §4.19; the order of the checks is the contract's.
 func (s *Server) precheck(ctx context.Context, who caller, a precheckArguments) (gate.PrecheckResult, error) {
-	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
-		return gate.PrecheckResult{}, err
-	}
 	// What a payload is told to lack says what the data shape is.
-	if err := s.allowSchemas(who, access.Get, a.TenantID, a.NamespaceID); err != nil {
+	if err := s.allowSchemas(who, access.Get, a.TenantID, a.NamespaceID, &a.DataShape); err != nil {
 		return gate.PrecheckResult{}, err
 	}
 	shape, err := s.matchesShape(ctx, &a)

@@ -35,9 +35,6 @@ type exportResult struct {
 
 // runpackExport is mcp contract §4.14: to output_dir where one is given, else to the runpack plugin.
 func (s *Server) runpackExport(ctx context.Context, _ caller, a exportArguments) (exportResult, error) {
-	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
-		return exportResult{}, err
-	}
 	history, err := s.Runs.History(ctx, runs.Ref{Tenant: a.TenantID, Namespace: a.NamespaceID, Run: a.RunID, Scenario: a.ScenarioID})
 	if err != nil {
 		var refusal *gate.Error
@@ -151,9 +148,10 @@ type verifyResult struct {
 
 // runpackVerify is mcp contract §4.15; runpack_dir is a directory, or a URI that runpack_export answered. Whoever may not
 // use the tenant and namespace of the bundle, as its manifest names them, learns nothing of it.
-func (s *Server) runpackVerify(ctx context.Context, _ caller, a verifyArguments) (verifyResult, error) {
+func (s *Server) runpackVerify(ctx context.Context, who caller, a verifyArguments) (verifyResult, error) {
 	options := runpack.Options{MaxArtifactBytes: uint64(s.MaxArtifact), Replay: true, Progress: verifying(ctx)}
-	options.Admit = func(m *runpack.Manifest) error { return s.allowNamespace(&m.TenantID, m.NamespaceID) }
+	admit := func(m *runpack.Manifest) error { return s.allowNamespace(ctx, who, scope{&m.TenantID, m.NamespaceID}) }
+	options.Admit = admit
 	var reader runpack.Reader
 	if strings.Contains(a.RunpackDir, "://") {
 		if s.Runpacks == nil {
@@ -162,7 +160,7 @@ func (s *Server) runpackVerify(ctx context.Context, _ caller, a verifyArguments)
 		stored := &storedBundle{sink: s.Runpacks, uri: a.RunpackDir}
 		options.Admit = func(m *runpack.Manifest) error {
 			stored.tenant, stored.namespace = m.TenantID, m.NamespaceID
-			return s.allowNamespace(&m.TenantID, m.NamespaceID)
+			return admit(m)
 		}
 		reader = stored
 	} else {

@@ -20,9 +20,6 @@ type defineResult struct {
 
 // scenarioDefine is mcp contract §4.5; the order of the checks is the contract's.
 func (s *Server) scenarioDefine(ctx context.Context, _ caller, a defineArguments) (defineResult, error) {
-	if err := s.allowNamespace(a.Spec.DefaultTenantID, a.Spec.NamespaceID); err != nil {
-		return defineResult{}, err
-	}
 	if s.Registry.Defined(&a.Spec) {
 		return defineResult{}, registry.ErrScenarioExists
 	}
@@ -50,9 +47,6 @@ type startArguments struct {
 }
 
 func (s *Server) scenarioStart(ctx context.Context, _ caller, a startArguments) (gate.RunState, error) {
-	if err := s.allowNamespace(&a.RunConfig.TenantID, a.RunConfig.NamespaceID); err != nil {
-		return gate.RunState{}, err
-	}
 	return s.Runs.Start(ctx, a.ScenarioID, a.RunConfig, a.StartedAt, a.IssueEntryPackets)
 }
 
@@ -62,9 +56,6 @@ type statusArguments struct {
 }
 
 func (s *Server) scenarioStatus(ctx context.Context, _ caller, a statusArguments) (gate.ScenarioStatus, error) {
-	if err := s.allowNamespace(&a.Request.TenantID, a.Request.NamespaceID); err != nil {
-		return gate.ScenarioStatus{}, err
-	}
 	return s.Runs.Status(ctx, a.ScenarioID, a.Request)
 }
 
@@ -82,9 +73,6 @@ type nextResult struct {
 }
 
 func (s *Server) scenarioNext(ctx context.Context, who caller, a nextArguments) (nextResult, error) {
-	if err := s.allowNamespace(&a.Request.TenantID, a.Request.NamespaceID); err != nil {
-		return nextResult{}, err
-	}
 	d, err := s.Runs.Trigger(ctx, a.ScenarioID, a.Request.Call())
 	if err != nil {
 		return nextResult{}, err
@@ -99,9 +87,6 @@ type triggerArguments struct {
 }
 
 func (s *Server) scenarioTrigger(ctx context.Context, _ caller, a triggerArguments) (gate.TriggerResult, error) {
-	if err := s.allowNamespace(&a.Trigger.TenantID, a.Trigger.NamespaceID); err != nil {
-		return gate.TriggerResult{}, err
-	}
 	d, err := s.Runs.Trigger(ctx, a.ScenarioID, a.Trigger.Call())
 	return d.TriggerResult, err
 }
@@ -112,9 +97,6 @@ type submitArguments struct {
 }
 
 func (s *Server) scenarioSubmit(ctx context.Context, _ caller, a submitArguments) (gate.SubmitResult, error) {
-	if err := s.allowNamespace(&a.Request.TenantID, a.Request.NamespaceID); err != nil {
-		return gate.SubmitResult{}, err
-	}
 	return s.Runs.Submit(ctx, a.ScenarioID, a.Request)
 }
 
@@ -125,9 +107,6 @@ type scenariosPage struct {
 
 // scenariosList is mcp contract §4.18. The token of a page is there as long as the page is not empty.
 func (s *Server) scenariosList(ctx context.Context, _ caller, a listArguments) (scenariosPage, error) {
-	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
-		return scenariosPage{}, err
-	}
 	limit, err := a.limit()
 	if err != nil {
 		return scenariosPage{}, err

@@ -40,9 +40,10 @@ type shapeRecord struct {
 }
 
 // allowSchemas asks the rules of the registry. They come before existence, schema and page: whoever may not use it learns
-// nothing of it (mcp contract §3.4).
-func (s *Server) allowSchemas(who caller, action access.Action, tenant gate.TenantID, namespace gate.NamespaceID) error {
+// nothing of it (mcp contract §3.4). The shape is nil for a list.
+func (s *Server) allowSchemas(who caller, action access.Action, tenant gate.TenantID, namespace gate.NamespaceID, shape *registry.ShapeRef) error {
 	decision := s.Access.Schemas(who.principal, action, tenant, namespace)
+	s.recordSchemas(who, decision, tenant, namespace, shape)
 	if denial := decision.Denial(); denial != nil {
 		return denied(denial)
 	}
@@ -68,10 +69,7 @@ func (s *Server) allowSigning(record *registry.DataShape) error {
 
 // schemasRegister is mcp contract §4.17; the order of the checks is the contract's.
 func (s *Server) schemasRegister(ctx context.Context, who caller, a shapeRecord) (shapeRecord, error) {
-	if err := s.allowNamespace(&a.Record.TenantID, a.Record.NamespaceID); err != nil {
-		return shapeRecord{}, err
-	}
-	if err := s.allowSchemas(who, access.Register, a.Record.TenantID, a.Record.NamespaceID); err != nil {
+	if err := s.allowSchemas(who, access.Register, a.Record.TenantID, a.Record.NamespaceID, &registry.ShapeRef{SchemaID: a.Record.SchemaID, Version: a.Record.Version}); err != nil {
 		return shapeRecord{}, err
 	}
 	if err := s.allowSigning(&a.Record); err != nil {
@@ -97,13 +95,11 @@ type schemaArguments struct {
 }
 
 func (s *Server) schemasGet(ctx context.Context, who caller, a schemaArguments) (shapeRecord, error) {
-	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
+	ref := registry.ShapeRef{SchemaID: a.SchemaID, Version: a.Version}
+	if err := s.allowSchemas(who, access.Get, a.TenantID, a.NamespaceID, &ref); err != nil {
 		return shapeRecord{}, err
 	}
-	if err := s.allowSchemas(who, access.Get, a.TenantID, a.NamespaceID); err != nil {
-		return shapeRecord{}, err
-	}
-	shape, err := s.Registry.Schema(ctx, a.TenantID, a.NamespaceID, registry.ShapeRef{SchemaID: a.SchemaID, Version: a.Version})
+	shape, err := s.Registry.Schema(ctx, a.TenantID, a.NamespaceID, ref)
 	return shapeRecord{shape}, err
 }
 
@@ -114,10 +110,7 @@ type schemasPage struct {
 
 // schemasList answers a page; its token names the last item and is there as long as the page is not empty.
 func (s *Server) schemasList(ctx context.Context, who caller, a listArguments) (schemasPage, error) {
-	if err := s.allowNamespace(&a.TenantID, a.NamespaceID); err != nil {
-		return schemasPage{}, err
-	}
-	if err := s.allowSchemas(who, access.List, a.TenantID, a.NamespaceID); err != nil {
+	if err := s.allowSchemas(who, access.List, a.TenantID, a.NamespaceID, nil); err != nil {
 		return schemasPage{}, err
 	}
 	limit, err := a.limit()

@@ -10,8 +10,8 @@ type Security struct {
 	Authority bool
 }
 
-// namespaceAuthority is who knows the namespaces, in the words of mcp contract §4.14.
-func (s *Security) namespaceAuthority() string {
+// NamespaceAuthority is who knows the namespaces, in the words of mcp contract §4.14.
+func (s *Security) NamespaceAuthority() string {
 	if s.Authority {
 		return "assetcore_catalog"
 	}
@@ -20,5 +20,5 @@ func (s *Security) namespaceAuthority() string {
 
 // context is the remark in the manifest of a runpack.
 func (s *Security) context() *runpack.SecurityContext {
-	return &runpack.SecurityContext{DevPermissive: s.Development, NamespaceAuthority: s.namespaceAuthority()}
+	return &runpack.SecurityContext{DevPermissive: s.Development, NamespaceAuthority: s.NamespaceAuthority()}
 }

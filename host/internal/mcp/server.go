@@ -6,6 +6,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/audit"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/modelcontext"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/ratelimit"
@@ -39,9 +41,14 @@ type Config struct {
 	Settings func() *gate.Settings
 	// Security is how the host is run, as runpacks say.
 	Security Security
-	Runpacks sdkrunpack.Sink // nil when there is no runpack plugin
-	Logger   *slog.Logger
-	Ready    func() bool
+	// Audit takes a record of every request; nil is none. AuditPayloads has it hold what precheck was handed and answered.
+	Audit         *audit.Log
+	AuditPayloads bool
+	// Authority is asked about every namespace; nil is none.
+	Authority Authority
+	Runpacks  sdkrunpack.Sink // nil when there is no runpack plugin
+	Logger    *slog.Logger
+	Ready     func() bool
 	// Degraded names what is not ready but only some scenarios need; nil names nothing.
 	Degraded func() []string
 	// Access says who calls and what they may do.
@@ -92,6 +99,7 @@ type Server struct {
 	busy        atomic.Int64 // bytes of the bodies that are being served
 	// warnNamespace is for the one warning that namespace 1 must be allowed.
 	warnNamespace sync.Once
+	unaudited     atomic.Bool // the audit log could not be written when it was last tried
 	// standard is the surface for stock clients of the Model Context Protocol.
 	standard *modelcontext.Server
 	// writeTimeout is the constant of that name, but in its test.
@@ -123,18 +131,19 @@ func failed(id *canonical.Value, err *Error) answer {
 
 // caller says who calls and how. Of principal and denial exactly one is set.
 type caller struct {
-	transport string // "http" or "stdio"
+	transport string // "http", "sse" or "stdio"
 	// serverID names the call in the log; correlationID is the client's own name for it.
 	serverID, correlationID string
 	credentials             access.Credentials
 	principal               *access.Principal
 	denial                  *access.Denial
+	trail                   *trail // nil where there is no audit log
 }
 
 // newCaller authenticates whoever sent the credentials. What comes of it is told no sooner than the contract has it: to
 // tools and resources, not to a request that cannot be read (mcp contract §3.1).
 func (s *Server) newCaller(transport string, credentials access.Credentials) caller {
-	who := caller{transport: transport, serverID: s.correlation.next(), credentials: credentials}
+	who := caller{transport: transport, serverID: s.correlation.next(), credentials: credentials, trail: s.newTrail()}
 	who.principal, who.denial = s.Access.Authenticate(&who.credentials)
 	return who
 }
@@ -145,7 +154,7 @@ func (s *Server) identify(r *http.Request) caller {
 	if s.Authenticate == nil {
 		return s.newCaller("http", credentials)
 	}
-	who := caller{transport: "http", serverID: s.correlation.next(), credentials: credentials}
+	who := caller{transport: "http", serverID: s.correlation.next(), credentials: credentials, trail: s.newTrail()}
 	name, err := s.Authenticate(r)
 	if err != nil {
 		who.denial = &access.Denial{Detail: err.Error()}
@@ -197,6 +206,7 @@ func (s *Server) allow(who caller, action string) *Error {
 	case action != listAction:
 		denial = s.Access.AllowTool(who.principal, action)
 	}
+	s.recordAuthz(&who, action, denial)
 	switch {
 	case denial == nil:
 		return nil
@@ -212,28 +222,46 @@ func denied(why *access.Denial) *Error {
 	return &Error{Code: Unauthorized, Message: "unauthorized", cause: why}
 }
 
-// serve answers one request. A panic ends the request, not the host and not the loop of a transport.
-func (s *Server) serve(ctx context.Context, who caller, body []byte) (a answer) {
-	began := time.Now()
-	var id *canonical.Value
-	defer func() {
-		if p := recover(); p != nil {
-			s.Logger.ErrorContext(ctx, "request panicked", "server_correlation_id", who.serverID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			a = failed(id, refuse(Internal, "internal error"))
-		}
-	}()
+// serve answers one request, once it is recorded.
+func (s *Server) serve(ctx context.Context, who caller, body []byte) answer {
+	o := outcome{method: audit.Invalid, received: len(body)}
 	req, hasID, err := parseRequest(body)
+	var id *canonical.Value
 	if hasID {
 		id = &req.id
 	}
-	if err != nil {
-		s.logCall(ctx, who, "invalid", "", began, err)
+	who.trail.named(id)
+	if err := s.auditable(ctx); err != nil {
 		return failed(id, err)
 	}
-	result, tool, err := s.dispatch(ctx, who, &req)
-	s.logCall(ctx, who, req.method, tool, began, err)
-	if err != nil {
+	a := s.answer(ctx, who, &req, id, err, &o)
+	o.sent = len(a.body)
+	if err := s.record(ctx, &who, &o); err != nil {
 		return failed(id, err)
+	}
+	return a
+}
+
+// answer answers a request, which may be malformed. A panic ends the request, not the host and not the loop of a transport.
+func (s *Server) answer(ctx context.Context, who caller, req *request, id *canonical.Value, malformed *Error, o *outcome) (a answer) {
+	began := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			s.Logger.ErrorContext(ctx, "request panicked", "server_correlation_id", who.serverID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			o.failure = refuse(Internal, "internal error")
+			a = failed(id, o.failure)
+		}
+	}()
+	if o.failure = malformed; malformed != nil {
+		s.logCall(ctx, who, "invalid", "", began, malformed)
+		return failed(id, malformed)
+	}
+	o.method = cmp.Or(auditMethods[req.method], audit.Other)
+	var result []byte
+	result, o.tool, o.failure = s.dispatch(ctx, who, req)
+	s.logCall(ctx, who, req.method, o.tool, began, o.failure)
+	if o.failure != nil {
+		return failed(id, o.failure)
 	}
 	return answer{appendResult(nil, req.id, result), http.StatusOK}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/audit"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/hold"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/modelcontext"
 )
@@ -152,14 +153,17 @@ func exchangeOf(ctx context.Context) *exchange {
 func (s *Server) standardHTTP(w http.ResponseWriter, r *http.Request) {
 	a, refused := s.admit(w, r)
 	if refused != nil {
-		refuseStandard(w, s.standard, refused)
+		s.refuseStandard(w, r, refused)
 		return
 	}
 	defer a.leave()
 	// Nothing here is open to a caller that is not known; a tool is refused where it is called.
-	if err := s.allow(a.who, listAction); err != nil {
-		s.challenge(w, codes[err.Code].status)
-		refuseStandard(w, s.standard, &refusal{Error: err})
+	err := s.allow(a.who, listAction)
+	if err == nil {
+		err = s.auditable(r.Context())
+	}
+	if err != nil {
+		s.refuseStandard(w, r, &refusal{Error: err, who: a.who, received: len(a.body)})
 		return
 	}
 	s.standard.Post(w, r.WithContext(withExchange(r.Context(), a.who)), a.body)
@@ -167,14 +171,17 @@ func (s *Server) standardHTTP(w http.ResponseWriter, r *http.Request) {
 
 // refuseStandard tells a client what refused its request before it was read. The codes of /rpc are not the protocol's, and
 // some are the protocol's for something else: the kind says which it is.
-func refuseStandard(w http.ResponseWriter, to *modelcontext.Server, e *refusal) {
-	to.Refuse(w, cmp.Or(e.status, codes[e.Code].status), standardError(e.Error))
+func (s *Server) refuseStandard(w http.ResponseWriter, r *http.Request, e *refusal) {
+	e = s.recordRefusal(r.Context(), e, func(e *Error) int { return len(standardError(e).Answer()) })
+	status := cmp.Or(e.status, codes[e.Code].status, http.StatusOK)
+	s.challenge(w, status)
+	s.standard.Refuse(w, status, standardError(e.Error))
 }
 
 // standardError is an error in the protocol's terms.
 func standardError(e *Error) *modelcontext.Error {
 	code := modelcontext.InvalidRequest
-	if codes[e.Code].retryable {
+	if codes[e.Code].retryable || e.Code == Internal {
 		code = modelcontext.Internal
 	}
 	return &modelcontext.Error{Code: code, Message: clip(e.Message), Data: errorMembers(e)}
@@ -193,14 +200,22 @@ func errorMembers(e *Error) []byte {
 // beginLine makes the context of a request on a line of standard input, or refuses the request.
 func (s *Server) beginLine(ctx context.Context) (context.Context, *modelcontext.Error) {
 	who := s.newCaller("stdio", access.Credentials{Stdio: true})
-	if refused := s.limited(&who); refused != nil {
-		return ctx, standardError(refused)
+	err := s.auditable(ctx)
+	if err == nil {
+		err = s.limited(&who)
 	}
-	return withExchange(ctx, who), nil
+	if err == nil {
+		err = s.allow(who, listAction)
+	}
+	if err == nil {
+		return withExchange(ctx, who), nil
+	}
+	refused := s.recordRefusal(ctx, &refusal{Error: err, who: who}, func(e *Error) int { return len(standardError(e).Answer()) })
+	return ctx, standardError(refused.Error)
 }
 
-// observe logs a request as those of /rpc are logged.
-func (s *Server) observe(ctx context.Context, o modelcontext.Observation) {
+// observe logs and records a request as those of /rpc are. The error is what the client must be told instead of the answer.
+func (s *Server) observe(ctx context.Context, o modelcontext.Observation) *modelcontext.Error {
 	e := exchangeOf(ctx)
 	if o.Panic != nil {
 		s.Logger.ErrorContext(ctx, "request panicked", "server_correlation_id", e.who.serverID, "panic", fmt.Sprint(o.Panic), "stack", string(o.Stack))
@@ -213,6 +228,18 @@ func (s *Server) observe(ctx context.Context, o modelcontext.Observation) {
 		}
 	}
 	s.logCall(ctx, e.who, clip(o.Method), clip(o.Name), o.Began, failure)
+	e.who.trail.named(o.ID)
+	became := outcome{method: cmp.Or(auditMethods[o.Method], audit.Other), received: o.Size, sent: o.Answer, failure: failure}
+	switch {
+	case o.Method == "" && o.Err != nil:
+		became.method = audit.Invalid
+	case became.method == audit.ToolsCall && isTool(o.Name):
+		became.tool = o.Name
+	}
+	if err := s.record(ctx, &e.who, &became); err != nil {
+		return standardError(err)
+	}
+	return nil
 }
 
 // metaError is the member of _meta with the kind of a failure, and whether to try again.

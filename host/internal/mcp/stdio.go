@@ -74,8 +74,9 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) er
 
 func (s *Server) serveFrame(ctx context.Context, body []byte) answer {
 	who := s.newCaller("stdio", access.Credentials{Stdio: true})
-	if refused := s.limited(&who); refused != nil {
-		return failed(nil, refused)
+	if limited := s.limited(&who); limited != nil {
+		refused := s.recordRefusal(ctx, &refusal{Error: limited, who: who, received: len(body)}, errorSize)
+		return failed(nil, refused.Error)
 	}
 	return s.serve(ctx, who, body)
 }

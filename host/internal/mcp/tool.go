@@ -15,12 +15,15 @@ type tool struct {
 	call func(s *Server, ctx context.Context, who caller, arguments canonical.Value) (any, error)
 }
 
-// typed makes a tool of a function on decoded arguments.
+// typed makes a tool of a function on decoded arguments, which is called once the caller may work where they say.
 func typed[A, R any](name string, call func(s *Server, ctx context.Context, who caller, arguments A) (R, error)) *tool {
 	return &tool{name: name, call: func(s *Server, ctx context.Context, who caller, arguments canonical.Value) (any, error) {
 		var a A
 		if err := canonical.Decode(arguments, &a); err != nil {
 			return nil, refuse(InvalidParams, "%s", err)
+		}
+		if err := s.enter(ctx, who, name, a); err != nil {
+			return nil, err
 		}
 		return call(s, ctx, who, a)
 	}}
@@ -44,7 +47,7 @@ var served = []*tool{
 	typed("schemas_list", (*Server).schemasList),
 	typed("schemas_get", (*Server).schemasGet),
 	typed("scenarios_list", (*Server).scenariosList),
-	typed("precheck", (*Server).precheck),
+	typed("precheck", (*Server).auditedPrecheck),
 	searchTool,
 }
 

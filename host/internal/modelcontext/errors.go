@@ -38,6 +38,9 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
+// Answer is the message of an error that belongs to no request.
+func (e *Error) Answer() []byte { return appendError(nil, nil, e) }
+
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 

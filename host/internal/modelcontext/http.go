@@ -21,27 +21,31 @@ const (
 // Post answers one message, which was the body of r: a request with JSON or a stream of events, anything else with 202. A
 // client that leaves cancels its request.
 func (s *Server) Post(w http.ResponseWriter, r *http.Request, body []byte) {
+	reject := func(status int, m *message, e *Error) { s.write(w, status, s.refused(r.Context(), m, len(body), e)) }
 	accepts := acceptable(r.Header.Values("Accept"))
 	if accepts == (accepted{}) {
-		s.Refuse(w, http.StatusNotAcceptable, refuse(InvalidRequest, "Accept must allow application/json or text/event-stream"))
+		reject(http.StatusNotAcceptable, &message{}, refuse(InvalidRequest, "Accept must allow application/json or text/event-stream"))
 		return
 	}
 	m, malformed := parse(body)
 	if malformed != nil {
-		s.reject(w, http.StatusBadRequest, &m, malformed)
+		reject(http.StatusBadRequest, &m, malformed)
 		return
 	}
 	session, status, refused := s.identify(&m, r.Header)
 	if refused != nil {
-		s.reject(w, status, &m, refused)
+		reject(status, &m, refused)
 		return
 	}
 	if !m.request {
-		if !s.notified(session.name, &m) {
-			s.Refuse(w, http.StatusBadRequest, refuse(InvalidRequest, "no request of the server waits for this response"))
-			return
+		switch known, told := s.taken(r.Context(), session.name, &m, len(body)); {
+		case told != nil:
+			s.Refuse(w, http.StatusServiceUnavailable, told)
+		case !known:
+			reject(http.StatusBadRequest, &m, refuse(InvalidRequest, "no request of the server waits for this response"))
+		default:
+			w.WriteHeader(http.StatusAccepted)
 		}
-		w.WriteHeader(http.StatusAccepted)
 		return
 	}
 	if !session.modern() && m.method == "initialize" {
@@ -50,12 +54,12 @@ func (s *Server) Post(w http.ResponseWriter, r *http.Request, body []byte) {
 		w.Header().Set(sessionHeader, session.name)
 	}
 	stream := &eventStream{w: w, timeout: s.options.WriteTimeout, can: accepts.events, must: !accepts.json}
-	answer, failure, answered := s.serve(r.Context(), &request{message: m, session: session, out: stream})
+	answer, failure, answered := s.serve(r.Context(), &request{message: m, size: len(body), session: session, out: stream})
 	switch {
 	case !answered && accepts.events:
 		stream.end(nil) // a stream that ends without an answer is how none is sent
 	case !answered:
-		s.reject(w, http.StatusOK, &m, refuse(InvalidRequest, "%s", errCancelled))
+		s.write(w, http.StatusOK, appendError(nil, &m.id, refuse(InvalidRequest, "%s", errCancelled)))
 	case stream.end(answer):
 	default:
 		s.write(w, statusOf(&session, failure), answer)
@@ -79,16 +83,7 @@ func statusOf(s *session, e *Error) int {
 
 // Refuse answers with an error that belongs to no request, such as one that was not read.
 func (s *Server) Refuse(w http.ResponseWriter, status int, e *Error) {
-	s.write(w, status, appendError(nil, nil, e))
-}
-
-// reject answers a message that is not served; it is told under its id where it has one.
-func (s *Server) reject(w http.ResponseWriter, status int, m *message, e *Error) {
-	if !m.request {
-		s.Refuse(w, status, e)
-		return
-	}
-	s.write(w, status, appendError(nil, &m.id, e))
+	s.write(w, status, e.Answer())
 }
 
 func (s *Server) write(w http.ResponseWriter, status int, body []byte) {

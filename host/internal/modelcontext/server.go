@@ -32,16 +32,21 @@ type Options struct {
 	MaxInflight int
 	// WriteTimeout is the time that a client has to take one message of an event stream.
 	WriteTimeout time.Duration
-	// Begin makes the context of a request of standard input, or refuses the request; Observe is told of each request that was answered, and how.
-	// Either may be nil.
+	// Begin makes the context of a message of standard input, or refuses the message. Observe is told of each message before
+	// it is answered, and how; an error that it returns is what is answered. Either may be nil.
 	Begin   func(ctx context.Context) (context.Context, *Error)
-	Observe func(ctx context.Context, o Observation)
+	Observe func(ctx context.Context, o Observation) *Error
 }
 
-// Observation is what became of a request.
+// Observation is what became of a message.
 type Observation struct {
+	// ID is that of a request; nil for anything else. Method is empty for what is no request or notification, Name for most
+	// methods.
+	ID           *canonical.Value
 	Method, Name string
 	Began        time.Time
+	// Size and Answer are the sizes of the message and of what it is answered with, in bytes; 0 for no answer.
+	Size, Answer int
 	// Err is nil for a result, that of a tool which failed included.
 	Err *Error
 	// Panic and Stack are set when the request panicked.
@@ -79,13 +84,14 @@ func New(catalog Catalog, options Options) (*Server, error) {
 // request is a request that is being answered.
 type request struct {
 	message
+	size    int // of the message, in bytes
 	session session
 	out     outlet
 }
 
 // serve answers a request of a client. answered is false when the client cancelled it and wants no answer.
 func (s *Server) serve(ctx context.Context, r *request) (answer []byte, failure *Error, answered bool) {
-	seen := Observation{Method: r.method, Began: time.Now()}
+	seen := Observation{ID: &r.id, Method: r.method, Began: time.Now(), Size: r.size}
 	defer func() {
 		if p := recover(); p != nil {
 			// It ends the request, not the host and not the loop of a transport.
@@ -93,9 +99,9 @@ func (s *Server) serve(ctx context.Context, r *request) (answer []byte, failure 
 			failure, answered = &Error{Code: Internal, Message: "internal error"}, true
 			answer = appendError(nil, &r.id, failure)
 		}
-		if s.options.Observe != nil {
-			seen.Err = failure
-			s.options.Observe(ctx, seen)
+		seen.Err, seen.Answer = failure, len(answer)
+		if told := s.observe(ctx, seen); told != nil && answered {
+			failure, answer = told, appendError(nil, &r.id, told)
 		}
 	}()
 	if r.session.name != "" {
@@ -117,6 +123,36 @@ func (s *Server) serve(ctx context.Context, r *request) (answer []byte, failure 
 		return appendError(nil, &r.id, failure), failure, true
 	}
 	return s.appendResult(nil, r, result), nil, true
+}
+
+func (s *Server) observe(ctx context.Context, o Observation) *Error {
+	if s.options.Observe == nil {
+		return nil
+	}
+	return s.options.Observe(ctx, o)
+}
+
+// refused is what a message is answered that is not served, under its id where it has one.
+func (s *Server) refused(ctx context.Context, m *message, size int, e *Error) []byte {
+	var id *canonical.Value
+	if m.request {
+		id = &m.id
+	}
+	answer := appendError(nil, id, e)
+	o := Observation{ID: id, Method: m.method, Began: time.Now(), Size: size, Answer: len(answer), Err: e}
+	if told := s.observe(ctx, o); told != nil {
+		answer = appendError(nil, id, told)
+	}
+	return answer
+}
+
+// taken takes what is no request. The error is what is answered.
+func (s *Server) taken(ctx context.Context, session string, m *message, size int) (known bool, _ *Error) {
+	known = s.notified(session, m)
+	if !known {
+		return false, nil
+	}
+	return true, s.observe(ctx, Observation{Method: m.method, Began: time.Now(), Size: size})
 }
 
 func (s *Server) dispatch(ctx context.Context, r *request, seen *Observation) (Result, error) {

@@ -139,10 +139,11 @@ func TestSameID(t *testing.T) {
 func TestClientLeaves(t *testing.T) {
 	ended := make(chan *Error, 1)
 	s := toy(t, nil)
-	s.options.Observe = func(_ context.Context, o Observation) {
+	s.options.Observe = func(_ context.Context, o Observation) *Error {
 		if o.Name == "wait" {
 			ended <- o.Err
 		}
+		return nil
 	}
 	c := converse(t, s, `{}`)
 	ctx, leave := context.WithCancel(t.Context())

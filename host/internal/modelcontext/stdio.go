@@ -46,7 +46,7 @@ func (s *Server) ServeLines(ctx context.Context, in *bufio.Reader, out io.Writer
 				calls.Wait()
 				return l.failed()
 			case errors.Is(line.err, errLongLine):
-				l.write(appendError(nil, nil, refuse(InvalidRequest, "message larger than %d bytes", s.options.MaxMessage)))
+				l.refuse(ctx, &message{}, 0, refuse(InvalidRequest, "message larger than %d bytes", s.options.MaxMessage))
 			case line.err != nil:
 				return fmt.Errorf("transport error: stdio read failed: %w", line.err)
 			default:
@@ -63,21 +63,18 @@ func (l *lines) take(ctx context.Context, fail context.CancelCauseFunc, text []b
 	}
 	m, malformed := parse(text)
 	switch {
-	case malformed != nil && m.request:
-		l.write(appendError(nil, &m.id, malformed))
-		return
 	case malformed != nil:
-		l.write(appendError(nil, nil, malformed))
+		l.refuse(ctx, &m, len(text), malformed)
 		return
 	case !m.request:
-		l.notified(stdioSession, &m)
+		l.notify(ctx, &m, len(text))
 		return
 	}
-	r := &request{message: m, session: l.session, out: l}
+	r := &request{message: m, size: len(text), session: l.session, out: l}
 	if isModern(&m, "") || m.method == "server/discover" {
 		found, refused := readModern(&m)
 		if refused != nil {
-			l.write(appendError(nil, &m.id, refused))
+			l.refuse(ctx, &m, len(text), refused)
 			return
 		}
 		found.name = stdioSession
@@ -93,17 +90,45 @@ func (l *lines) take(ctx context.Context, fail context.CancelCauseFunc, text []b
 	}
 	calls.Go(func() {
 		defer func() { <-slots }()
-		if l.options.Begin != nil {
-			var refused *Error
-			if ctx, refused = l.options.Begin(ctx); refused != nil {
-				l.write(appendError(nil, &r.id, refused))
-				return
-			}
+		ctx, refused := l.begin(ctx)
+		if refused != nil {
+			l.write(appendError(nil, &r.id, refused))
+			return
 		}
 		if answer, _, answered := l.serve(ctx, r); answered && !l.send(answer) {
 			fail(l.failed()) // nobody reads
 		}
 	})
+}
+
+func (l *lines) begin(ctx context.Context) (context.Context, *Error) {
+	if l.options.Begin == nil {
+		return ctx, nil
+	}
+	return l.options.Begin(ctx)
+}
+
+// refuse answers a message that is not served.
+func (l *lines) refuse(ctx context.Context, m *message, size int, e *Error) {
+	ctx, refused := l.begin(ctx)
+	switch {
+	case refused == nil:
+		l.write(l.refused(ctx, m, size, e))
+	case m.request:
+		l.write(appendError(nil, &m.id, refused))
+	default:
+		l.write(appendError(nil, nil, refused))
+	}
+}
+
+// notify takes what is no request, also where a request would be refused: a client must always be able to cancel. On a line
+// nothing can be answered.
+func (l *lines) notify(ctx context.Context, m *message, size int) {
+	if ctx, refused := l.begin(ctx); refused == nil {
+		_, _ = l.taken(ctx, stdioSession, m, size)
+		return
+	}
+	l.notified(stdioSession, m)
 }
 
 func (l *lines) write(message []byte) { l.send(message) }
