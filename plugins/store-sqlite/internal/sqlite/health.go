@@ -20,6 +20,9 @@ func (s *Store) Health(ctx context.Context) error {
 	if err := s.files.inPlace(); err != nil {
 		return err
 	}
+	if err := s.syncer.failed(); err != nil {
+		return err
+	}
 	if s.full.Load() {
 		if err := s.probe(filepath.Dir(s.options.Path)); err != nil {
 			return err

@@ -141,13 +141,20 @@ var errNoChecksums = fault.New(fault.Corrupt, "the database file is damaged: its
 
 // inspect answers whether the file is empty, and refuses one that is not ours.
 func inspect(c *conn, path string) (empty bool, err error) {
-	numbers := map[string]int64{"PRAGMA application_id": 0, "PRAGMA user_version": 0, "SELECT count(*) FROM sqlite_schema": 0}
-	for query := range numbers {
-		if numbers[query], err = c.number(query); err != nil {
-			return false, refuseFile(path, err)
-		}
+	// One statement, because another process may be making the file ours meanwhile.
+	var id, version, objects int64
+	s, err := c.prepare(`SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id, pragma_user_version`)
+	if err != nil {
+		return false, refuseFile(path, err)
 	}
-	id, version, objects := numbers["PRAGMA application_id"], numbers["PRAGMA user_version"], numbers["SELECT count(*) FROM sqlite_schema"]
+	defer s.s.Close()
+	err = s.each(func(r row) (bool, error) {
+		id, version, objects = r.integer(0), r.integer(1), r.integer(2)
+		return false, nil
+	})
+	if err != nil {
+		return false, refuseFile(path, err)
+	}
 	switch {
 	case id == 0 && version == 0 && objects == 0:
 		return true, nil
