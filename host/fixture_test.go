@@ -156,6 +156,12 @@ func quote(s string) string {
 	return string(b)
 }
 
+// list is a list of strings in HCL, which writes it as JSON does.
+func list(items []string) string {
+	b, _ := json.Marshal(items)
+	return string(b)
+}
+
 // testLog shows the log of a test that fails.
 func testLog(t testing.TB) *slog.Logger {
 	var log bytes.Buffer

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -203,27 +202,22 @@ func (c *standardClient) withoutHold(tool string, a standardAnswer) json.RawMess
 // TestRecordedSequencesStandard replays the recorded sequences at /mcp, with a store that needs no process: what a tool does is
 // the same, how it is told is the protocol's.
 func TestRecordedSequencesStandard(t *testing.T) {
-	common, sequences := readSequences(t)
-	site := webServer(t, common.Stub)
+	setups, sequences := readSequences(t)
 	plugins(t) // before many ask at once
 	t.Run("all", func(t *testing.T) {
 		for _, s := range sequences {
 			t.Run(s.Name, func(t *testing.T) {
 				t.Parallel()
-				replayStandard(t, s, site, common.Files)
+				replayStandard(t, s, setups[s.Config])
 			})
 		}
 	})
 }
 
-func replayStandard(t *testing.T, s toolSequence, site string, files map[string]string) {
-	dir := t.TempDir()
-	r := &replay{t: t, fill: strings.NewReplacer("$STUB", site, "$OUT", filepath.Join(dir, "out"))}
-	for name, text := range files {
-		r.write(filepath.Join(dir, name), text)
-	}
+func replayStandard(t *testing.T, s toolSequence, setup *recordedSetup) {
+	r := newReplay(t, setup)
 	backend := faultystore.New()
-	path := writeConfig(t, dir, recordedConfigs[s.Config])
+	path := writeConfig(t, r.dir, r.hcl)
 	client, stop := serveStandard(t, path, backend)
 	for i, step := range s.Steps {
 		switch {

@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
+// recordedPlugin and recordedNamespace are what hosts without providers of their own are configured with.
 const (
 	recordedPlugin = `
 plugin "store" "sqlite" {
@@ -23,152 +21,13 @@ plugin "store" "sqlite" {
 }
 runpack { dirs = ["out"] }
 `
-	recordedProviders = `
-evidence "time" {}
-evidence "env" {
-  allow           = ["A", "BIG", "NOPE", "LONGKEYLONGKEYLONGKEYLONGKEYLONGKEY", "SECRET"]
-  deny            = ["SECRET"]
-  max_value_bytes = 16
-  max_key_bytes   = 20
-  values          = { A = "alpha", BIG = "xxxxxxxxxxxxxxxxx", SECRET = "s", OTHER = "o" }
-}
-evidence "json" {
-  root      = "ev"
-  root_id   = "ev"
-  max_bytes = 200
-}
-evidence "http" {
-  allow_http         = true
-  timeout            = "1s"
-  max_response_bytes = 64
-  allowed_hosts      = ["127.0.0.1"]
-  user_agent         = "dg-test"
-  allow_private      = ["127.0.0.0/8"]
-}
-`
 	recordedNamespace = `
 namespace {
   allow_default   = true
   default_tenants = [1]
 }
 `
-	recordedCaller = `
-auth {
-  principal "loopback" {
-    policy_class = "prod"
-    role "TenantAdmin" {
-      tenant    = 1
-      namespace = 1
-    }
-  }
-}
-`
-	recordedBase = recordedPlugin + recordedProviders + recordedNamespace + recordedCaller
-	withRaw      = `
-disclosure {
-  raw_values              = true
-  require_provider_opt_in = false
-}
-`
 )
-
-// rawTime lets the values of one provider out.
-var rawTime = strings.Replace(recordedBase, `evidence "time" {}`, `evidence "time" { allow_raw = true }`, 1)
-
-// recordedDocs are the documents of an operator.
-const recordedDocs = `
-docs {
-  own         = false
-  extra_paths = ["docs/a.md", "docs/b.md", "docs/sub/c.MD", "docs/x/a.md", "docs/n.txt", "docs/empty.md"]
-`
-
-// recordedConfigs are the configurations that sequences were recorded with.
-var recordedConfigs = map[string]string{
-	"base":             recordedBase,
-	"asserted":         recordedBase + `trust { min_lane = "asserted" }`,
-	"no_default":       recordedPlugin + recordedProviders + recordedCaller,
-	"no_principals":    recordedPlugin + recordedProviders + recordedNamespace,
-	"registry_signing": recordedBase + "schemas {\n  acl { signing = \"presence\" }\n}",
-	"feedback_none":    recordedBase + "feedback {\n  trace_subjects = []\n  local_default = \"summary\"\n}",
-	"feedback_evidence": rawTime + `disclosure { raw_values = true }
-feedback {
-  max               = "evidence"
-  evidence_subjects = ["loopback"]
-}`,
-	"registry_limits":  recordedBase + "schemas {\n  max_schema_bytes = 40\n  max_entries = 2\n}",
-	"raw_on_opt_in_on": rawTime + `disclosure { raw_values = true }`,
-	"raw_on_no_opt_in": recordedBase + withRaw,
-	"raw_off_opt_in":   rawTime + `disclosure { require_provider_opt_in = false }`,
-	"sqlite":           recordedBase,
-	"sqlite_limits":    recordedBase + `schemas { max_entries = 1 }`,
-	"lexdeep": recordedBase + `
-trust { min_lane = "asserted" }
-validation {
-  lexicographic = true
-  deep_equals   = true
-}`,
-	"permissive": recordedBase + `
-trust { min_lane = "asserted" }
-validation {
-  strict           = false
-  allow_permissive = true
-}`,
-	"anchors": recordedBase + `
-anchors "json" {
-  type            = "file_path_rooted"
-  required_fields = ["root_id", "path"]
-}
-anchors "time" {
-  type            = "nope"
-  required_fields = ["x"]
-}`,
-	"asserted_anchors": recordedBase + `
-trust { min_lane = "asserted" }
-anchors "time" {
-  type            = "x"
-  required_fields = ["a"]
-}`,
-	"discovery": recordedBase + `
-discovery {
-  allow              = ["env", "time"]
-  deny               = ["env"]
-  max_response_bytes = 900
-}`,
-	"policy_deny": recordedBase + `dispatch { default = "deny" }`,
-	"policy_static": recordedBase + `
-dispatch {
-  default = "deny"
-  rule "deny" { require_labels = ["secret"] }
-  rule "error" {
-    schema_ids = ["err"]
-    message    = "boom"
-  }
-  rule "permit" { target_kinds = ["agent"] }
-}`,
-	"dev_permissive": recordedBase + `development { accept_asserted = true }`,
-	"dev_permissive_exempt": recordedBase + `
-development {
-  accept_asserted  = true
-  exempt_providers = ["time"]
-}`,
-	"docs_extra": recordedBase + recordedDocs + "}",
-	"docs_limit": recordedBase + recordedDocs + "max_sections = 2\n}",
-	"docs_none":  recordedBase + `docs { own = false }`,
-	"docs_off":   recordedBase + `docs { search = false }`,
-	"builtin_limits": recordedPlugin + recordedNamespace + recordedCaller + withRaw + `
-evidence "time" { allow_logical = false }
-evidence "env" {
-  allow           = []
-  max_value_bytes = 5
-  max_key_bytes   = 5
-}
-evidence "json" {
-  root       = "ev"
-  root_id    = "ev"
-  max_bytes  = 200
-  allow_yaml = false
-}`,
-}
 
 // decidedCall is a recorded call, by its place in the sequence, that this host answers otherwise, on purpose; code 0 is success.
 type decidedCall struct {
@@ -227,13 +86,15 @@ var decidedCalls = []decidedCall{
 
 	// The list obeys what hides providers.
 	{"discovery/allow and deny", 0, 200, 0},
+
+	// No redirect of a provider is followed.
+	{"external/every reply", 26, 200, 0},
+	{"external/every reply", 27, 200, 0},
 }
 
-// toolSequence is a line of the recording: the values that others name, the files and web pages of every sequence, or a sequence.
+// toolSequence is a line of the recording: the values that others name, or a sequence.
 type toolSequence struct {
-	Defs  map[string]any
-	Files map[string]string
-	Stub  map[string]webPage
+	Defs map[string]any
 
 	Name   string
 	Config string
@@ -249,34 +110,6 @@ type toolStep struct {
 	Restart     bool
 	Write, Text string
 	Mkdir       string
-}
-
-type webPage struct {
-	Status  int
-	Headers map[string]string
-	Body    string
-	Delay   float64 // seconds
-}
-
-// webServer serves the pages that the http provider asks for, on loopback.
-func webServer(t *testing.T, pages map[string]webPage) string {
-	mux := http.NewServeMux()
-	for path, page := range pages {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			select {
-			case <-time.After(time.Duration(page.Delay * float64(time.Second))):
-			case <-r.Context().Done():
-			}
-			for name, value := range page.Headers {
-				w.Header().Set(name, value)
-			}
-			w.WriteHeader(page.Status)
-			_, _ = w.Write([]byte(page.Body))
-		})
-	}
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return server.URL
 }
 
 // expand puts a named value wherever its name stands, once the names are known.
@@ -310,49 +143,63 @@ func exact(t *testing.T, text []byte) any {
 	return v
 }
 
-// readSequences reads the recording, with every name expanded.
-func readSequences(t *testing.T) (common toolSequence, sequences []toolSequence) {
+// readSequences reads the recorded sequences and the configurations that they were recorded with, with every name expanded.
+func readSequences(t *testing.T) (setups map[string]*recordedSetup, sequences []toolSequence) {
 	t.Helper()
-	readLines(t, filepath.Join("testdata", "tools.jsonl"), func(n int, raw []byte) {
-		text, err := json.Marshal(expand(exact(t, raw), common.Defs))
+	setups = map[string]*recordedSetup{}
+	var defs map[string]any
+	readLines(t, filepath.Join("testdata", "tool_cases.jsonl"), func(n int, raw []byte) {
+		text, err := json.Marshal(expand(exact(t, raw), defs))
 		if err != nil {
 			t.Fatal(err)
 		}
+		var setup recordedSetup
 		var s toolSequence
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.UseNumber()
-		if err := d.Decode(&s); err != nil {
+		if err := json.Unmarshal(text, &setup); err != nil {
+			t.Fatalf("line %d: %v", n, err)
+		}
+		if setup.ConfigName != "" {
+			setups[setup.ConfigName] = &setup
+			return
+		}
+		if err := json.Unmarshal(text, &s); err != nil {
 			t.Fatalf("line %d: %v", n, err)
 		}
 		switch {
 		case s.Defs != nil:
-			common.Defs = s.Defs
-		case s.Files != nil:
-			common.Files, common.Stub = s.Files, s.Stub
-		default:
+			defs = exact(t, raw).(map[string]any)["defs"].(map[string]any)
+		case s.Steps != nil:
 			sequences = append(sequences, s)
 		}
 	})
-	return common, sequences
+	return setups, sequences
 }
 
-// TestRecordedSequences replays recorded sequences, each on a fresh host, restarts included: code, kind, status, message and result.
-func TestRecordedSequences(t *testing.T) {
-	common, sequences := readSequences(t)
-	site := webServer(t, common.Stub)
-	plugins(t) // before many ask at once
-	decided := map[string]map[int]decidedCall{}
+// decisions are the decided calls of each sequence, by their places.
+func decisions() map[string]map[int]decidedCall {
+	all := map[string]map[int]decidedCall{}
 	for _, d := range decidedCalls {
-		if decided[d.sequence] == nil {
-			decided[d.sequence] = map[int]decidedCall{}
+		if all[d.sequence] == nil {
+			all[d.sequence] = map[int]decidedCall{}
 		}
-		decided[d.sequence][d.step] = d
+		all[d.sequence][d.step] = d
 	}
+	return all
+}
+
+// TestRecordedSequences replays recorded sequences, each on a fresh host whose configuration was imported, restarts included:
+// code, kind, status, message and result.
+func TestRecordedSequences(t *testing.T) {
+	setups, sequences := readSequences(t)
+	plugins(t) // before many ask at once
+	decided := decisions()
 	t.Run("all", func(t *testing.T) {
 		for _, s := range sequences {
 			t.Run(s.Name, func(t *testing.T) {
 				t.Parallel()
-				newReplay(t, recordedConfigs[s.Config], site, common.Files).run(s.Steps, decided[s.Name])
+				r := newReplay(t, setups[s.Config])
+				r.fixture = openWith(t, r.dir, r.hcl)
+				r.run(s.Steps, decided[s.Name])
 			})
 		}
 	})
@@ -368,23 +215,23 @@ func TestRecordedSequences(t *testing.T) {
 type replay struct {
 	*fixture
 	t    *testing.T
+	dir  string
 	hcl  string
 	fill *strings.Replacer
 }
 
-func newReplay(t *testing.T, hcl, site string, files map[string]string) *replay {
-	if hcl == "" {
-		t.Fatal("the configuration is not known")
-	}
+// newReplay prepares a folder, and a server for what is asked of others. The host is the caller's to start.
+func newReplay(t *testing.T, setup *recordedSetup) *replay {
 	dir := t.TempDir()
-	r := &replay{t: t, hcl: hcl, fill: strings.NewReplacer("$STUB", site, "$OUT", filepath.Join(dir, "out"))}
-	if err := os.Mkdir(filepath.Join(dir, "out"), 0o700); err != nil {
+	stub := stubServer(t, setup.Stub, strings.NewReplacer("$ROOT", dir).Replace)
+	r := &replay{t: t, dir: dir, fill: strings.NewReplacer("$ROOT", dir, "$STUB", stub, "$OUT", filepath.Join(dir, "out"), "$BIND", "127.0.0.1:0")}
+	if err := os.Mkdir(filepath.Join(dir, "ev"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range files {
-		r.write(filepath.Join(dir, name), text)
+	for name, text := range setup.Files {
+		r.write(filepath.Join(dir, name), r.fill.Replace(text))
 	}
-	r.fixture = openWith(t, dir, hcl)
+	r.hcl = imported(t, dir, []byte(r.fill.Replace(string(setup.Config))))
 	return r
 }
 

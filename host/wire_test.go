@@ -19,7 +19,7 @@ import (
 // wireCase is a recorded HTTP exchange. In what is expected "$ANY" matches anything, and a header that is null is absent.
 type wireCase struct {
 	Name    string
-	Config  string // of wireConfigs; the fixture's when empty
+	Config  string // that it was recorded with
 	Request struct {
 		Method, Path string
 		Headers      map[string]any
@@ -152,107 +152,65 @@ type deviation struct {
 
 // decided are the recorded exchanges that this host answers otherwise, on purpose.
 var decided = map[string]deviation{
-	"envelope/positional-4":                          {400, "positional forms are refused [P-22]"},
-	"tools-call/positional":                          {400, "positional forms are refused [P-22]"},
-	"arguments/array":                                {400, "positional forms are refused [P-22]"},
-	"tools-call/arguments-empty-array":               {400, "positional forms are refused [P-22]"},
-	"http/text-plain":                                {415, "a page of another site can send text/plain unasked"},
-	"http/xml":                                       {415, "a page of another site can send it unasked"},
-	"http/origin-ignored":                            {403, "a page of another origin may not drive a host on loopback"},
-	"http/foreign-host":                              {403, "a name that was rebound to loopback is not this host"},
-	"namespace/local-verify-has-no-namespace":        {200, "only directories inside runpack.dirs are looked into"},
-	"namespace/local_bare-verify-has-no-namespace":   {200, "only directories inside runpack.dirs are looked into"},
-	"http/POST-/mcp":                                 {400, "the standard surface answers there"},
-	"acl/SchemaManager-production-register":          {403, "an unknown policy class is never less than prod"},
-	"acl/scope-t1-list-1-1":                          {200, "what an unknown policy class would have registered is not there"},
-	"mtls/acl-subject-named-loopback-gets-its-roles": {403, "a certificate named loopback has not the roles of local callers"},
-	"limit/over-max":                                 {413, "a refused body is answered like any call"},
-	"limit/over-max-beats-correlation":               {413, "a refused body is answered like any call"},
-	"limit/over-max-valid-correlation-not-echoed":    {413, "a refused body is answered like any call"},
-	"ratelimit/subject-key-1":                        {429, unverified},
-	"ratelimit/bearer-key-1-unverified":              {429, unverified},
-	"ratelimit/bearer-key-2-wins-over-subject":       {429, unverified},
-	"ratelimit/subject-key-2":                        {429, unverified},
-	"ratelimit/key-4":                                {429, unverified},
-	"ratelimit/key-5-still-admitted":                 {429, unverified},
-	"ratelimit/key-6-table-full":                     {429, unverified},
-	"ratelimit/known-key-table-full":                 {429, unverified},
-	"ratelimit/table-full-good-token":                {400, "a full table keeps nobody out"},
-	"sse/oversize":                                   {413, "a refused body is answered like any call"},
+	"envelope/positional-4":                       {400, "positional forms are refused [P-22]"},
+	"tools-call/positional":                       {400, "positional forms are refused [P-22]"},
+	"arguments/array":                             {400, "positional forms are refused [P-22]"},
+	"tools-call/arguments-empty-array":            {400, "positional forms are refused [P-22]"},
+	"http/text-plain":                             {415, "a page of another site can send text/plain unasked"},
+	"http/xml":                                    {415, "a page of another site can send it unasked"},
+	"http/origin-ignored":                         {403, "a page of another origin may not drive a host on loopback"},
+	"http/foreign-host":                           {403, "a name that was rebound to loopback is not this host"},
+	"http/POST-/mcp":                              {400, "the standard surface answers there"},
+	"acl/SchemaManager-production-register":       {403, "an unknown policy class is never less than prod"},
+	"acl/scope-t1-list-1-1":                       {200, "what an unknown policy class would have registered is not there"},
+	"limit/over-max":                              {413, "a refused body is answered like any call"},
+	"limit/over-max-beats-correlation":            {413, "a refused body is answered like any call"},
+	"limit/over-max-valid-correlation-not-echoed": {413, "a refused body is answered like any call"},
+	"ratelimit/subject-key-1":                     {429, unverified},
+	"ratelimit/bearer-key-1-unverified":           {429, unverified},
+	"ratelimit/bearer-key-2-wins-over-subject":    {429, unverified},
+	"ratelimit/subject-key-2":                     {429, unverified},
+	"ratelimit/key-4":                             {429, unverified},
+	"ratelimit/key-5-still-admitted":              {429, unverified},
+	"ratelimit/key-6-table-full":                  {429, unverified},
+	"ratelimit/known-key-table-full":              {429, unverified},
+	"ratelimit/table-full-good-token":             {400, "a full table keeps nobody out"},
+	"sse/oversize":                                {413, "a refused body is answered like any call"},
 }
 
 const unverified = "what is not verified has no count of its own: the caller is counted by its address"
 
-// wireConfigs are configurations that exchanges were recorded with, beside the fixture's.
-var wireConfigs = map[string]string{
-	"local_bare": recordedPlugin + wireProviders,
-	"small":      recordedPlugin + wireProviders + recordedNamespace + "server { max_body_bytes = 256 }",
-	"local":      recordedPlugin + wireProviders + recordedNamespace + recordedCaller,
-	"filter": recordedPlugin + wireProviders + recordedNamespace + `
-tools {
-  allow = ["precheck", "providers_list", "schemas_list", "decision_gate_docs_search"]
-  deny  = ["precheck"]
-}
-docs { search = false }
-auth { allowed_tools = ["providers_list", "precheck", "decision_gate_docs_search", "scenarios_list"] }`,
-	"passthrough": recordedPlugin + wireProviders + recordedNamespace + `
-tools {
-  allow = ["providers_list"]
-  list  = "all"
-}
-docs {
-  search    = false
-  resources = false
-}`,
-	"ratelimit": recordedPlugin + wireProviders + recordedNamespace + `
-server {
-  max_inflight = 16
-  rate_limit {
-    max_requests = 2
-    window       = "1m"
-    max_entries  = 4
-  }
-}
-auth {
-  bearer { tokens = ["plain"] }
-}`,
-	"sse": recordedPlugin + wireProviders + recordedNamespace + `
-server {
-  http { rpc_format = "sse" }
-  max_body_bytes = 1024
-}
-auth {
-  bearer { tokens = ["plain"] }
-}`,
-}
-
-const wireProviders = `
-evidence "time" {}
-evidence "env" {}
-`
-
-// TestRecordedExchanges sends recorded HTTP requests byte for byte and compares status, headers and body.
+// TestRecordedExchanges sends recorded HTTP requests byte for byte and compares status, headers and body: one host for each
+// configuration, imported, in the order of the recording.
 func TestRecordedExchanges(t *testing.T) {
-	hosts := map[string]*fixture{"": open(t, t.TempDir())}
-	for name, hcl := range wireConfigs {
-		hosts[name] = openWith(t, t.TempDir(), hcl)
-	}
-	for name, hcl := range accessConfigs {
-		hosts[name] = openWith(t, t.TempDir(), recordedPlugin+wireProviders+recordedNamespace+hcl)
-	}
-	readLines(t, filepath.Join("testdata", "wire.jsonl"), func(n int, raw []byte) {
+	var setups []recordedSetup
+	cases := map[string][]wireCase{}
+	readLines(t, filepath.Join("testdata", "wire_cases.jsonl"), func(n int, raw []byte) {
+		var setup recordedSetup
 		var c wireCase
+		if err := json.Unmarshal(raw, &setup); err != nil {
+			t.Fatalf("line %d: %v", n, err)
+		}
+		if setup.ConfigName != "" {
+			setups = append(setups, setup)
+			return
+		}
 		if err := json.Unmarshal(raw, &c); err != nil {
 			t.Fatalf("line %d: %v", n, err)
 		}
-		t.Run(c.Name, func(t *testing.T) {
-			f := hosts[c.Config]
-			if f == nil {
-				t.Fatalf("the configuration %q is not known", c.Config)
-			}
-			c.check(t, strings.TrimPrefix(f.URL, "http://"), decided)
-		})
+		cases[c.Config] = append(cases[c.Config], c)
 	})
+	plugins(t) // before many ask at once
+	for _, setup := range setups {
+		t.Run(setup.ConfigName, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			f := openWith(t, dir, imported(t, dir, listening(t, setup.Config)))
+			for _, c := range cases[setup.ConfigName] {
+				t.Run(c.Name, func(t *testing.T) { c.check(t, strings.TrimPrefix(f.URL, "http://")) })
+			}
+		})
+	}
 }
 
 // accepted reads the answer as clients do, where /rpc gave it.
@@ -285,7 +243,7 @@ func (c *wireCase) accepted(response *http.Response, body []byte) error {
 }
 
 // check sends the exchange to a host and compares what comes back with what was recorded, or decided.
-func (c *wireCase) check(t *testing.T, address string, decided map[string]deviation) {
+func (c *wireCase) check(t *testing.T, address string) {
 	t.Helper()
 	if other, changed := decided[c.Name]; changed {
 		c.Expect.Status, c.Expect.Headers, c.Expect.Body = other.status, nil, nil
