@@ -134,6 +134,12 @@ func openWith(t testing.TB, dir, hcl string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveHost(t, h, dir)
+}
+
+// serveHost serves a host over HTTP, until the test ends.
+func serveHost(t testing.TB, h *host.Host, dir string) *fixture {
+	t.Helper()
 	server := httptest.NewServer(h.Handler())
 	f := &fixture{t: t, Host: h, URL: server.URL, Dir: dir}
 	closed := false

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -38,7 +36,7 @@ func (c *checker) development(cfg *Config) {
 	if !d.AcceptAsserted {
 		return
 	}
-	if http := cfg.Server.HTTP; http != nil && !loopback(http.Listen) {
+	if http := cfg.Server.HTTP; http != nil && !http.Loopback() {
 		c.problem(&d.AcceptAsserted, "Development beyond loopback refused",
 			"With development.accept_asserted, whoever can connect can open gates. Listen on 127.0.0.1 or [::1], or remove it.")
 	}
@@ -46,14 +44,4 @@ func (c *checker) development(cfg *Config) {
 		c.problem(&d.AcceptAsserted, "Development with an authority refused",
 			"development.accept_asserted is not allowed with namespace.authority: runs in its namespaces count for others. Remove one of the two.")
 	}
-}
-
-// loopback reports whether only this machine reaches an address that is listened on.
-func loopback(listen string) bool {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return false
-	}
-	address, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && address.Unmap().IsLoopback()
 }

@@ -31,10 +31,11 @@ func (s *Server) newTrail() *trail {
 
 func (t *trail) add(e audit.Event) { t.lines = audit.AppendLine(t.lines, e) }
 
-// named keeps the id of the request, as errors tell it.
+// named keeps the id of the request, as errors tell it. It is shortened, as are the other names that clients choose: a request
+// has several lines, and long names would fill the disk of the log with little effort.
 func (t *trail) named(id *canonical.Value) {
 	if t != nil && id != nil {
-		text := string(canonical.AppendValue(nil, *id, canonical.Declared))
+		text := clip(string(canonical.AppendValue(nil, *id, canonical.Declared)))
 		t.requestID = &text
 	}
 }
@@ -44,6 +45,15 @@ func optional(text string) *string {
 	if text == "" {
 		return nil
 	}
+	return &text
+}
+
+// clipped is a name as lines have it; nil stays nil.
+func clipped[T ~string](name *T) *string {
+	if name == nil {
+		return nil
+	}
+	text := clip(string(*name))
 	return &text
 }
 
@@ -142,7 +152,7 @@ func (s *Server) recordSchemas(who caller, d access.Decision, tenant gate.Tenant
 		PrincipalID: who.principalID(), Roles: []string{},
 	}
 	if shape != nil {
-		e.SchemaID, e.SchemaVersion = &shape.SchemaID, &shape.Version
+		e.SchemaID, e.SchemaVersion = clipped(&shape.SchemaID), clipped(&shape.Version)
 	}
 	if p := who.principal; p != nil {
 		e.PolicyClass = optional(p.PolicyClass)
@@ -162,8 +172,8 @@ func (s *Server) auditedPrecheck(ctx context.Context, who caller, a precheckArgu
 	e := audit.Precheck{
 		TimestampMS: now(), ClientCorrelationID: optional(who.correlationID), ServerCorrelationID: who.serverID,
 		TenantID: decimal(a.TenantID), NamespaceID: decimal(a.NamespaceID),
-		ScenarioID: (*string)(a.ScenarioID), StageID: (*string)(a.StageID),
-		SchemaID: a.DataShape.SchemaID, SchemaVersion: a.DataShape.Version,
+		ScenarioID: clipped(a.ScenarioID), StageID: clipped(a.StageID),
+		SchemaID: clip(a.DataShape.SchemaID), SchemaVersion: clip(a.DataShape.Version),
 		RequestHash: canonical.Hash(a), ResponseHash: canonical.Hash(result), Redaction: audit.HashOnly,
 	}
 	if s.AuditPayloads {
