@@ -79,7 +79,8 @@ func Import(src []byte, o Options) (*Result, error) {
 	if len(s.wrong) > 0 {
 		return nil, &Error{inOrder(s.wrong)}
 	}
-	result := &Result{Carried: t.carried, NotCarried: inOrder(t.lost), Notes: inOrder(t.notes)}
+	isLost := func(at string) bool { return slices.ContainsFunc(t.lost, func(f Finding) bool { return f.Path == at }) }
+	result := &Result{Carried: slices.DeleteFunc(t.carried, isLost), NotCarried: inOrder(t.lost), Notes: inOrder(t.notes)}
 	slices.Sort(result.Carried)
 	result.Carried = slices.Compact(result.Carried)
 	result.Text = t.format(result)

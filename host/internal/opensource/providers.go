@@ -90,19 +90,18 @@ func (t *translation) outside(at, name string, policy config.EvidencePolicy) {
 		ConnectTimeout: time.Duration(t.whole(at+".timeouts.connect_timeout_ms", 2000)) * time.Millisecond,
 		RequestTimeout: time.Duration(t.whole(at+".timeouts.request_timeout_ms", 10_000)) * time.Millisecond,
 	}
-	taken := t.server
 	if len(t.list(at+".command")) > 0 {
-		taken = t.program
+		t.program(at, e)
+	} else {
+		t.server(at, e)
 	}
-	if taken(at, e) {
-		t.note(at, "answers are taken whatever their JSON-RPC id, as before: any_response_id is true. Remove it if the provider sends back the id that it was asked with")
-		t.cfg.Evidence.MCP = append(t.cfg.Evidence.MCP, e)
-		t.carried = append(t.carried, at)
-	}
+	t.note(at, "answers are taken whatever their JSON-RPC id, as before: any_response_id is true. Remove it if the provider sends back the id that it was asked with")
+	t.cfg.Evidence.MCP = append(t.cfg.Evidence.MCP, e)
+	t.carried = append(t.carried, at)
 }
 
 // program runs where the open-source server was started, with the environment and the patience that it had there.
-func (t *translation) program(at string, e *config.MCPEvidence) bool {
+func (t *translation) program(at string, e *config.MCPEvidence) {
 	command := t.list(at + ".command")
 	for _, arg := range command {
 		t.plain(at+".command", arg)
@@ -124,22 +123,23 @@ func (t *translation) program(at string, e *config.MCPEvidence) bool {
 			t.note(at+"."+idle, "had no effect beside command, and is left out")
 		}
 	}
-	return true
 }
 
 // maxRequestTimeout is the longest that the host waits for a provider.
 const maxRequestTimeout = 30 * time.Second
 
-func (t *translation) server(at string, e *config.MCPEvidence) bool {
+func (t *translation) server(at string, e *config.MCPEvidence) {
 	e.URL, e.BearerToken = t.plain(at+".url", t.text(at+".url", "")), t.plain(at+".auth", t.text(at+".auth.bearer_token", ""))
 	u, err := url.Parse(e.URL)
 	if err != nil || u.Host == "" || u.User != nil || len(e.URL) > maxURL || !(strings.EqualFold(u.Scheme, "http") || strings.EqualFold(u.Scheme, "https")) {
-		t.lose(at+".url", loss{did: "is the server to ask for evidence", why: "it is not a URL of http or https without user and password, and the provider is left out", do: "write its URL, and credentials in auth.bearer_token"})
-		return false
+		t.lose(at+".url", loss{did: "is the server to ask for evidence", why: "it is not a URL of http or https without user and password, and one that never answers is written", do: "write its URL, and credentials in auth.bearer_token"})
+		e.URL, e.BearerToken = nobody, ""
+		return
 	}
 	if !printable(e.BearerToken) {
-		t.lose(at+".auth.bearer_token", loss{did: "showed the provider who asks", why: "no header can carry it, so that every question failed, and the provider is left out", do: "write the token that the provider knows"})
-		return false
+		t.lose(at+".auth.bearer_token", loss{did: "showed the provider who asks", why: "no header can carry it, so that every question failed, and a url that never answers is written", do: "write the token that the provider knows"})
+		e.URL, e.BearerToken = nobody, ""
+		return
 	}
 	e.AllowHTTP = t.flag(at+".allow_insecure_http", false)
 	if strings.EqualFold(u.Scheme, "http") && !e.AllowHTTP {
@@ -150,8 +150,10 @@ func (t *translation) server(at string, e *config.MCPEvidence) bool {
 		t.note(at+".auth.bearer_token", `stands in the new file in clear, as in the old one. Better keep it elsewhere, and write env("NAME")`)
 	}
 	t.note(at+".url", "redirects are not followed from now on, and proxies of the environment not used")
-	return true
 }
+
+// nobody is a server that never answers (RFC 2606): scenarios that ask the provider stay as they are, and hold.
+const nobody = "https://provider.invalid"
 
 // provider fills one built-in provider, unless a list of what it may do is too long to keep.
 func (t *translation) provider(at, name string, policy config.EvidencePolicy) bool {

@@ -208,12 +208,19 @@ func (t *translation) roomForOwn() {
 	}
 }
 
+// Milliseconds that the store plugin takes for its busy_timeout.
+const minBusy, maxBusy = 100, 60_000
+
 func (t *translation) store() {
 	const busy = "run_state_store.busy_timeout_ms"
 	if t.text("run_state_store.type", "memory") == "sqlite" {
 		t.note("run_state_store.path", "the runs in this database are not moved: finish or export them with the open-source server. The new host begins with an empty database")
 		if t.has(busy) {
-			t.busyTimeout = time.Duration(t.bounded(busy, 5000, 100, 60_000)) * time.Millisecond
+			// Longer or shorter, it shows in nothing but how long somebody waits.
+			wait := min(max(t.whole(busy, 5000), minBusy), maxBusy)
+			if t.busyTimeout = time.Duration(wait) * time.Millisecond; wait != t.whole(busy, 5000) {
+				t.note(busy, "is %v from now on: the store takes 100 ms to 60 s", t.busyTimeout)
+			}
 		}
 	}
 	if t.text("schema_registry.type", "memory") == "sqlite" {
