@@ -33,6 +33,7 @@ func openBad(t *testing.T, maxBody int64) *badHost {
 	settings.Server.MaxBodyBytes = maxBody
 	settings.Evidence.Time = &config.TimeEvidence{AllowLogical: true}
 	settings.Trust.MinLane = "asserted"
+	settings.Schemas.ACL.AllowLocal = true
 	settings.Namespace.AllowDefault, settings.Namespace.DefaultTenants = true, []uint64{1}
 	dir := t.TempDir()
 	settings.Runpack.Dirs = []string{dir}
@@ -73,6 +74,7 @@ func (b *badHost) send(name, body string) envelope {
 	b.t.Helper()
 	recorded := httptest.NewRecorder()
 	request := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/rpc", strings.NewReader(body))
+	request.RemoteAddr = "127.0.0.1:1"
 	b.Host.Handler().ServeHTTP(recorded, request)
 	var e envelope
 	if err := json.Unmarshal(recorded.Body.Bytes(), &e); err != nil || e.Jsonrpc != "2.0" || (e.Result == nil) == (e.Error == nil) {
