@@ -56,7 +56,7 @@ type Config struct {
 	// methods of the settings are not asked then, but for standard input. A name has the roles of the principal
 	// "embedder:NAME" of the settings. An error, or an empty name, is answered with 401; the client is not told the error.
 	// It is called for many requests at once, and before their bodies are read. Where it is nil, callers from beyond
-	// loopback need a token or a certificate.
+	// loopback need a token or a certificate; behind a proxy on the same machine everybody comes from loopback.
 	Authenticate func(*http.Request) (name string, err error)
 	// Version is what clients of the Model Context Protocol are told to be talking to; "unknown" when it is empty.
 	Version string

@@ -70,7 +70,7 @@ func TestBuiltinSchemas(t *testing.T) {
 		"TenantAdmin": write, "NamespaceOwner": write, "NamespaceAdmin": write, "SchemaManager": managed,
 		"NamespaceWriter": read, "NamespaceReader": read, "AgentSandbox": none, "NamespaceDeleteAdmin": none, "tenantadmin": none, "": none,
 	} {
-		for _, class := range []string{"", "prod", "project", "scratch"} {
+		for _, class := range []string{"", "prod", "project", "scratch", "PROD", "production", "Scratch"} {
 			for _, method := range []Method{Local, Bearer, MTLS, Embedder} {
 				for _, allowLocal := range []bool{false, true} {
 					who := &Principal{Method: method, PolicyClass: class, Roles: []Role{{Name: role, Tenant: 1, Namespace: 2}}}

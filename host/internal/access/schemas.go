@@ -34,8 +34,9 @@ var (
 	writers = []string{tenantAdmin, namespaceOwner, namespaceAdmin}
 )
 
-// production is the policy class in which schema managers do not register.
-const production = "prod"
+// unguarded are the policy classes in which schema managers register. Any other is as production: one that is misspelled must
+// not open anything.
+var unguarded = []string{"project", "scratch"}
 
 // SchemaRules say who may use the registry of data shapes. The zero value is the built-in rules.
 type SchemaRules struct {
@@ -84,8 +85,7 @@ func (p *Policy) Schemas(who *Principal, action Action, tenant gate.TenantID, na
 }
 
 func (r *SchemaRules) builtin(who *Principal, action Action, tenant gate.TenantID, namespace gate.NamespaceID) (bool, string) {
-	// A caller without a class works in production: what is not said must not open anything.
-	managed := who.PolicyClass != "" && !strings.EqualFold(who.PolicyClass, production)
+	managed := slices.Contains(unguarded, who.PolicyClass) && who.hasRole([]string{schemaManager}, tenant, namespace)
 	switch {
 	case r.AllowLocal && who.Method == Local:
 		return true, "builtin_allow_local_only"
@@ -93,7 +93,7 @@ func (r *SchemaRules) builtin(who *Principal, action Action, tenant gate.TenantI
 		return true, "builtin_allow_read"
 	case action != Register:
 		return false, "builtin_deny_read"
-	case who.hasRole(writers, tenant, namespace), managed && who.hasRole([]string{schemaManager}, tenant, namespace):
+	case who.hasRole(writers, tenant, namespace), managed:
 		return true, "builtin_allow_write"
 	default:
 		return false, "builtin_deny_write"
