@@ -129,9 +129,10 @@ faults: ## Kill the store plugin and the host KILLS (2000) times each while clie
 # taken for a failure.
 FUZZ_SMOKE := host/canonical:FuzzParse host/gate:FuzzDecodeSpec host/internal/evidence/jsonpath:FuzzSelect \
   host/internal/evidence/yaml:FuzzParse host/internal/evidence:FuzzPluginResult \
-  host/internal/evidence/remote:FuzzReadFrame host/internal/evidence/remote:FuzzReadAnswer sdk/launch:FuzzParseHandshake
+  host/internal/evidence/remote:FuzzReadFrame host/internal/evidence/remote:FuzzReadAnswer sdk/launch:FuzzParseHandshake \
+  host/internal/mcp:FuzzRouter
 .PHONY: fuzz-smoke
-fuzz-smoke: ## Fuzz the parsers of JSON, specs, JSONPath, YAML, answers of plugins and providers and handshakes for some seconds
+fuzz-smoke: ## Fuzz the parsers of JSON, specs, JSONPath, YAML, answers of plugins and providers, handshakes and requests for some seconds
 	@for target in $(FUZZ_SMOKE); do echo "fuzz $$target"; \
 	  go test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime 20000x ./$${target%:*} || exit 1; done
 
