@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 //
 //	exits N PROGRAM ARGS...     run a program that must end with code N
 //	start-host [ARGS...]        run "decision-gate serve --json" until it announces its address, which becomes $RPC
-//	signal-host SIGNAL          signal it, and wait until it says that it stops
+//	signal-host SIGNAL          signal it, and wait until it says that it stops, unless the signal is HUP
 //	host-ended N                it must end with code N and leave no process
 //	rpc TOOL [FILE]             (a program) call a tool of the host at $RPC, with the arguments in a file
 //	rehash DIR                  make every hash of a bundle anew, as somebody does who rewrites one
@@ -63,7 +63,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "start-host": startHost, "signal-host": signalHost, "host-ended": hostEnded, "rehash": rehash, "take-port": takePort,
 			"certificates": certificates,
-			"slow-web": slowWeb, "slow-web-asked": slowWebAsked, "slow-web-release": slowWebRelease,
+			"slow-web":     slowWeb, "slow-web-asked": slowWebAsked, "slow-web-release": slowWebRelease,
 		},
 	})
 }
@@ -159,7 +159,10 @@ func signalHost(ts *testscript.TestScript, _ bool, args []string) {
 	if len(host.plugins) == 0 {
 		ts.Fatalf("the host has no plugins")
 	}
-	ts.Check(host.Process.Signal(map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT}[args[0]]))
+	ts.Check(host.Process.Signal(map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP}[args[0]]))
+	if args[0] == "HUP" {
+		return // it goes on
+	}
 	eventually(ts, "the host does not say that it stops", func() bool { return strings.Contains(ts.ReadFile("host.log"), "stopping") })
 }
 
