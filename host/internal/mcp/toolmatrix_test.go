@@ -225,3 +225,26 @@ func TestStdioNeedsLocal(t *testing.T) {
 		}
 	}
 }
+
+// TestPrecheckNeedsGet: being allowed to list data shapes is not being allowed to try payloads on them.
+func TestPrecheckNeedsGet(t *testing.T) {
+	r := newRig(t)
+	const precheck = `{"tenant_id":1,"namespace_id":1,"scenario_id":"s","data_shape":{"schema_id":"absent","version":"1"},"payload":{}}`
+	for action, code := range map[access.Action]Code{access.Get: NotFound, access.List: Unauthorized, access.Register: Unauthorized} {
+		rules := access.SchemaRules{Custom: true, Rules: []access.SchemaRule{{Allow: true, Actions: []access.Action{action}}}}
+		r.Access = access.New(access.Options{Local: true, Schemas: rules})
+		if a := r.call("precheck", precheck); a.Error == nil || a.Error.Code != int(code) {
+			t.Errorf("with %s alone: %+v", action, a.Error)
+		}
+	}
+}
+
+// TestNobodyAsked serves a request of which nobody asked who sends it: a transport that forgets to must not open anything.
+func TestNobodyAsked(t *testing.T) {
+	r := newRig(t)
+	for _, body := range []string{listTools, listResources, callText("providers_list", `{}`)} {
+		if a := r.serve(t.Context(), caller{transport: "http"}, []byte(body)); a.status != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", body, a.status, a.body)
+		}
+	}
+}
