@@ -83,7 +83,7 @@ $(NPM_DONE): host/interop/npm/package-lock.json
 	@touch $@
 
 # What the tests need beside Go: a C compiler for the race detector, strace to see what a plugin syncs, curl as the README
-# uses it, npm for the programs above.
+# uses it, openssl as docs/serving.md does, npm for the programs above.
 .PHONY: setup
 setup: debian $(NPM_DONE) ## Install what the tests need from Debian and npm, when it is missing
 
@@ -92,6 +92,7 @@ debian:
 	@missing=''; command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; command -v strace >/dev/null || missing="$$missing strace"; \
 	command -v git >/dev/null || missing="$$missing git"; command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
+	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	[ -z "$$missing" ] || { echo "installing$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing; }
 

@@ -230,6 +230,9 @@ func (p *pageRun) validate(b block) {
 			p.t.Fatal(err)
 		}
 	}
+	if err := writeCertificate(dir); err != nil {
+		p.t.Fatal(err)
+	}
 	cmd := exec.Command(filepath.Join(binaries, "decision-gate"), "validate", "--config", path)
 	cmd.Env = append(os.Environ(), "DATABASE_DIR=/var/lib/decision-gate")
 	if out, err := cmd.CombinedOutput(); err != nil {
