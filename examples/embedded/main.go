@@ -66,7 +66,7 @@ func serve(ctx context.Context, listener net.Listener, data string, log *slog.Lo
 	case <-ctx.Done():
 		drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 		defer cancel()
-		err = errors.Join(server.Shutdown(drain), server.Close())
+		err = errors.Join(desk.gate.Drain(drain), server.Shutdown(drain), server.Close())
 	}
 	return errors.Join(err, desk.close())
 }
