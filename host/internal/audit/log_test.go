@@ -155,6 +155,22 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestReplaced puts a new file where the log was, as programs do that rotate logs and make the next one themselves.
+func TestReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := errors.Join(l.Write([]byte("one\n")), os.Rename(path, path+".1"), os.WriteFile(path, nil, 0o600), l.Write([]byte("two\n"))); err != nil {
+		t.Fatal(err)
+	}
+	if old, now := read(t, path+".1"), read(t, path); old != "one\n" || now != "two\n" {
+		t.Errorf("the old file holds %q, the new one %q", old, now)
+	}
+}
+
 // TestMovedForGood has the folder of the log disappear: requests fail until there is one again, and none is lost.
 func TestMovedForGood(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "logs")

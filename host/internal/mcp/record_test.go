@@ -16,9 +16,11 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/audit"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/ratelimit"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -132,6 +134,13 @@ func TestLinesOfRequests(t *testing.T) {
 	hidden := newAuditRig(t, func(c *Config) { c.Tools = ToolRule{Deny: []string{"precheck"}}; c.Docs.Resources = false })
 	payloads := newAuditRig(t, func(c *Config) { c.AuditPayloads = true })
 	events := newAuditRig(t, func(c *Config) { c.EventStream = true; c.Security.Development = true })
+	limited := newAuditRig(t, func(c *Config) {
+		c.Limiter = ratelimit.New(ratelimit.Options{MaxRequests: 1, Window: time.Hour, MaxEntries: 4})
+	})
+	limited.post(rpcPath, listTools)
+	limited.frame(listTools)
+	limited.fresh()
+	full := newAuditRig(t, func(c *Config) { c.MaxInflight = 0 })
 	callers := newAuditRig(t, func(c *Config) {
 		c.Access = access.New(access.Options{
 			Tokens: []string{tokenSecret}, Subjects: []string{"CN=alice"}, Proxy: access.Loopback, Tools: []string{"schemas_list", "scenario_start"},
@@ -188,6 +197,11 @@ func TestLinesOfRequests(t *testing.T) {
 			_, body := local.http(request)
 			return exchanged{0, len(body)}
 		}},
+		{"too often", limited, raw(limited, rpcPath, listTools)},
+		{"frames: too often", limited, func() exchanged { return limited.frame(listTools) }},
+		{"lines: too often", limited, func() exchanged { return limited.line(listTools) }},
+		{"mcp: too often", limited, raw(limited, standardPath, listTools)},
+		{"overloaded", full, raw(full, rpcPath, listTools)},
 		{"another machine", local, call(local, "precheck", precheckText, from("192.0.2.1:7"))},
 		{"payloads: define", payloads, call(payloads, "scenario_define", `{"spec":`+specText("s", "1")+`}`)},
 		{"payloads: register", payloads, call(payloads, "schemas_register", shapeText)},

@@ -201,17 +201,17 @@ func errorMembers(e *Error) []byte {
 func (s *Server) beginLine(ctx context.Context) (context.Context, *modelcontext.Error) {
 	who := s.newCaller("stdio", access.Credentials{Stdio: true})
 	err := s.auditable(ctx)
-	if err == nil {
-		err = s.limited(&who)
-	}
-	if err == nil {
+	if err != nil {
+		who.trail = nil // what is refused for that leaves no line
+	} else if err = s.limited(&who); err == nil {
 		err = s.allow(who, listAction)
 	}
-	if err == nil {
-		return withExchange(ctx, who), nil
+	ctx = withExchange(ctx, who)
+	if err != nil {
+		exchangeOf(ctx).failure = err
+		return ctx, standardError(err)
 	}
-	refused := s.recordRefusal(ctx, &refusal{Error: err, who: who}, func(e *Error) int { return len(standardError(e).Answer()) })
-	return ctx, standardError(refused.Error)
+	return ctx, nil
 }
 
 // observe logs and records a request as those of /rpc are. The error is what the client must be told instead of the answer.
@@ -221,7 +221,7 @@ func (s *Server) observe(ctx context.Context, o modelcontext.Observation) *model
 		s.Logger.ErrorContext(ctx, "request panicked", "server_correlation_id", e.who.serverID, "panic", fmt.Sprint(o.Panic), "stack", string(o.Stack))
 	}
 	failure := e.failure
-	if o.Err != nil {
+	if o.Err != nil && failure == nil {
 		failure = &Error{Code: Code(o.Err.Code), Message: o.Err.Message, cause: o.Err.Unwrap()}
 		if o.Err.Code == modelcontext.Internal {
 			failure.Code = Internal

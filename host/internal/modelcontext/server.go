@@ -32,7 +32,7 @@ type Options struct {
 	MaxInflight int
 	// WriteTimeout is the time that a client has to take one message of an event stream.
 	WriteTimeout time.Duration
-	// Begin makes the context of a message of standard input, or refuses the message. Observe is told of each message before
+	// Begin makes the context of a message of standard input, or of its refusal. Observe is told of each message before
 	// it is answered, and how; an error that it returns is what is answered. Either may be nil.
 	Begin   func(ctx context.Context) (context.Context, *Error)
 	Observe func(ctx context.Context, o Observation) *Error

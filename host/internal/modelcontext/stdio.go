@@ -92,7 +92,7 @@ func (l *lines) take(ctx context.Context, fail context.CancelCauseFunc, text []b
 		defer func() { <-slots }()
 		ctx, refused := l.begin(ctx)
 		if refused != nil {
-			l.write(appendError(nil, &r.id, refused))
+			l.write(l.refused(ctx, &r.message, r.size, refused))
 			return
 		}
 		if answer, _, answered := l.serve(ctx, r); answered && !l.send(answer) {
@@ -111,14 +111,10 @@ func (l *lines) begin(ctx context.Context) (context.Context, *Error) {
 // refuse answers a message that is not served.
 func (l *lines) refuse(ctx context.Context, m *message, size int, e *Error) {
 	ctx, refused := l.begin(ctx)
-	switch {
-	case refused == nil:
-		l.write(l.refused(ctx, m, size, e))
-	case m.request:
-		l.write(appendError(nil, &m.id, refused))
-	default:
-		l.write(appendError(nil, nil, refused))
+	if refused != nil {
+		e = refused
 	}
+	l.write(l.refused(ctx, m, size, e))
 }
 
 // notify takes what is no request, also where a request would be refused: a client must always be able to cancel. On a line
