@@ -3,13 +3,16 @@ package host_test
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -201,6 +204,63 @@ func TestStopDoesNotWaitForStalled(t *testing.T) {
 	}
 	response.Body.Close()
 	if err := p.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStopWithCallInFlight stops a host that waits for evidence: it still listens, says that it is not ready and that new calls
+// should come again, and the call gets its answer.
+func TestStopWithCallInFlight(t *testing.T) {
+	asked, release := make(chan struct{}), make(chan struct{})
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(asked); <-release }))
+	defer web.Close()
+	p := startProgram(t, writeConfig(t, t.TempDir(), recordedPlugin+recordedNamespace+`
+server {
+  http { listen = "127.0.0.1:0" }
+  drain_timeout = "10m"
+}
+evidence "http" {
+  allow_http    = true
+  allow_private = ["127.0.0.0/8"]
+  timeout       = "1m"
+}
+`), t.TempDir())
+	query := map[string]any{
+		"query":   map[string]any{"provider_id": "http", "check_id": "status", "params": map[string]any{"url": web.URL}},
+		"context": map[string]any{"tenant_id": 1, "namespace_id": 1, "run_id": "r", "scenario_id": "s", "stage_id": "a", "trigger_id": "t", "trigger_time": map[string]any{"kind": "logical", "value": 1}, "correlation_id": nil},
+	}
+	answered := make(chan error, 1)
+	go func() {
+		r, err := post(p.url, "evidence_query", query)
+		if err == nil && r.Error != nil {
+			err = errors.New(r.Error.Message)
+		}
+		answered <- err
+	}()
+	<-asked
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	status := func(path string) int {
+		response, err := http.Get(p.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	waitFor(t, "/readyz to say no", func() bool { return status("/readyz") == 503 })
+	if got := status("/healthz"); got != 200 {
+		t.Errorf("/healthz: %d", got)
+	}
+	if r, err := post(p.url, "providers_list", map[string]any{}); err != nil || r.Status != 503 || r.Error.Code != -32072 || !r.Error.Data.Retryable {
+		t.Errorf("a new call: %+v %v", r, err)
+	}
+	close(release)
+	if err := <-answered; err != nil {
+		t.Errorf("the call in flight: %v", err)
+	}
+	if err := p.cmd.Wait(); err != nil {
 		t.Error(err)
 	}
 }

@@ -67,6 +67,9 @@ func TestRateLimit(t *testing.T) {
 	if r.slots.taken() != 0 || r.busy.Load() != 0 {
 		t.Errorf("%d slots and %d bytes are taken", r.slots.taken(), r.busy.Load())
 	}
+	if log := r.log.String(); !strings.Contains(log, `correlation_id=mine code=-32071 error="rate limit exceeded"`) {
+		t.Errorf("the log does not name the request that was refused:\n%s", log)
+	}
 }
 
 // TestRateLimitOfStdio asks too often over standard input, in frames and by the line.

@@ -198,10 +198,11 @@ type refusal struct {
 // that the host is overloaded (mcp contract §2.3).
 func (s *Server) admit(w http.ResponseWriter, r *http.Request) (_ *admitted, why *refusal) {
 	who := s.identify(r)
-	received := 0
+	received, began := 0, time.Now()
 	defer func() {
 		if why != nil {
 			why.who, why.received = who, received
+			s.logCall(r.Context(), who, "invalid", "", began, why.Error)
 		}
 	}()
 	w.Header().Set(serverCorrelationHeader, who.serverID)
