@@ -231,3 +231,18 @@ func TestForwardedIsNotRead(t *testing.T) {
 		t.Errorf("a caller that claims to be local: %d", response.StatusCode)
 	}
 }
+
+// TestFields sends as many header fields as may be, and one more.
+func TestFields(t *testing.T) {
+	r := newRig(t)
+	for count, want := range map[int]int{maxFields: 200, maxFields + 1: 431} {
+		req := post(listTools) // has a host and a content type
+		for range count - 2 {
+			req.Header.Add("X-More", "x")
+		}
+		response, body := r.http(req)
+		if response.StatusCode != want || want == 431 && body != "" {
+			t.Errorf("%d fields: %d %.100s", count, response.StatusCode, body)
+		}
+	}
+}

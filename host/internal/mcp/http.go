@@ -59,6 +59,20 @@ func (s *Server) degraded() []string {
 // generous, since the largest answers are megabytes.
 const writeTimeout = time.Minute
 
+// maxFields is how many header fields a request may have (mcp contract §1.3).
+const maxFields = 100
+
+// fields is how many there are. That of the host is not among the others.
+func fields(r *http.Request) (n int) {
+	if r.Host != "" {
+		n++
+	}
+	for _, values := range r.Header {
+		n += len(values)
+	}
+	return n
+}
+
 // plain keeps ServeMux from answering in its own words: what is not one of our routes has an empty body, and no path is
 // redirected to another.
 func plain(mux *http.ServeMux) http.Handler {
@@ -66,6 +80,8 @@ func plain(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		methods, known := routes[r.URL.EscapedPath()]
 		switch {
+		case fields(r) > maxFields:
+			w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
 		case !known:
 			w.WriteHeader(http.StatusNotFound)
 		case !strings.Contains(","+methods+",", ","+r.Method+","):
