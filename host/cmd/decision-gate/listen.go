@@ -150,6 +150,9 @@ func tellPosture(c *config.Config, log *slog.Logger) {
 		}
 		log.Log(context.Background(), level, "schemas.acl.allow_local is true: local callers may register data shapes without a role")
 	}
+	if h := c.Server.HTTP; h != nil && h.TLSUpstream && slices.Contains(auth, "local") {
+		log.Warn("server.http.tls_upstream says that a proxy is in front: everybody whom it lets through from this machine is a local caller, who needs no credentials")
+	}
 	if h := c.Server.HTTP; h != nil && !h.Loopback() {
 		log.Warn("SECURITY WARNING: Decision Gate is exposed on the network. Verify firewall rules and credentials; this exposure is intentional.",
 			"bind", h.Listen, "auth", strings.Join(auth, ","), "tls", encryption(h), "audit", c.Audit != nil, "rate_limit", limitText(c.Server.RateLimit))

@@ -35,6 +35,9 @@ func TestPosture(t *testing.T) {
 			"server {\n http {\n listen = \"192.0.2.1:8080\"\n hosts = [\"*\"]\n tls_upstream = true\n }\n}\n" + tokens,
 			[]string{"SECURITY WARNING", "tls=upstream"}, nil,
 		},
+		"a proxy on this machine": {
+			"server {\n http { tls_upstream = true }\n}\n", []string{"level=WARN msg=\"server.http.tls_upstream says that a proxy is in front"}, []string{"SECURITY WARNING"},
+		},
 		"local callers without a role": {
 			"auth {\n local {}\n bearer { tokens = [\"t\"] }\n}\nschemas {\n acl { allow_local = true }\n}\n",
 			[]string{"auth=local,bearer", "level=WARN msg=\"schemas.acl.allow_local is true"}, []string{"every process"},
