@@ -197,6 +197,10 @@ func (e Expect) Met(current uint64) bool {
 	}
 }
 
+// Wants answers what the expectation asks for, to be compared in a server: the record has this version, 0 when it must be
+// absent; any says that it may have every version or none.
+func (e Expect) Wants() (version uint64, any bool) { return e.version, e.kind == expectAny }
+
 // Outcome is the answer to one commit: committed when Refusal is nil.
 type Outcome struct {
 	// Revision is the greatest revision that the commit gave to a record.
