@@ -63,6 +63,12 @@ var behaviours = map[string]func(q heard, args []string) (done bool){
 		time.Sleep(time.Minute)
 		return true
 	},
+	"close and exit": func(heard, []string) bool {
+		os.Stdout.Close()
+		time.Sleep(20 * time.Millisecond)
+		os.Exit(3)
+		return true
+	},
 	"flood": func(q heard, _ []string) bool {
 		_, _ = os.Stderr.Write(bytes.Repeat([]byte("noise\n"), 1<<18))
 		reply(q.id, q.n)

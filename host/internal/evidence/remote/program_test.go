@@ -238,13 +238,17 @@ func TestCallerLeaves(t *testing.T) {
 
 // TestEnds: what a program that ends is told as, and that it stays so for a while before it is started again.
 func TestEnds(t *testing.T) {
-	for behaviour, first := range map[string]string{"exit": "mcp connection closed", "close": "mcp connection closed"} {
+	for behaviour, then := range map[string]string{
+		"exit": "exit status: 3", "close": "signal: 9 (SIGKILL)",
+		// The status is its own, although its output has ended before it.
+		"close and exit": "exit status: 3",
+	} {
 		t.Run(behaviour, func(t *testing.T) {
 			p := startProgram(t, programOptions(t, behaviour))
 			_, err := ask(t, p)
-			wantError(t, err, first)
+			wantError(t, err, "mcp connection closed")
 			_, err = ask(t, p)
-			wantError(t, err, map[string]string{"exit": "mcp process exited: exit status: 3", "close": "mcp process exited: signal: 9 (SIGKILL)"}[behaviour])
+			wantError(t, err, "mcp process exited: "+then)
 		})
 	}
 	t.Run("at once", func(t *testing.T) {

@@ -30,7 +30,7 @@ type session struct {
 }
 
 // exitSettle is how long the end of the output may come before the end of the process.
-const exitSettle = 100 * time.Millisecond
+const exitSettle = 500 * time.Millisecond
 
 // frame is a message of the program, or the error after which there are none.
 type frame struct {
