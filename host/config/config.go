@@ -23,7 +23,7 @@ type Config struct {
 	Evidence   Evidence        `block:"evidence" help:"An evidence provider, one that the host has built in or one outside of it; only those that are declared answer."`
 	Trust      Trust           `block:"trust" help:"How far evidence is trusted."`
 	Disclosure Disclosure      `block:"disclosure" help:"Which evidence values evidence_query returns."`
-	Namespace  Namespace       `block:"namespace" help:"Who may use the default namespace."`
+	Namespace  Namespace       `block:"namespace" help:"Which namespaces may be used."`
 	Validation Validation      `block:"validation" help:"Comparators that a scenario may use. A string, list or object takes lex_* and deep_* only where its schema lists them, too."`
 	Anchors    []*AnchorPolicy `block:"anchors" help:"Anchor that evidence of a provider must carry."`
 	Runpack    Runpack         `block:"runpack" help:"Export and verification of runpacks."`

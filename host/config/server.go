@@ -19,7 +19,7 @@ type Server struct {
 
 // HTTP is a listener.
 type HTTP struct {
-	Listen string `hcl:"listen" default:"127.0.0.1:8080" help:"IP:port or localhost:port to listen on; port 0 takes a free one. Beyond loopback it needs auth, tls or tls_upstream, hosts, and --allow-non-loopback."`
+	Listen string `hcl:"listen" default:"127.0.0.1:8080" help:"IP:port or localhost:port to listen on; port 0 takes a free one, 0.0.0.0 is every address of IPv4, [::] of both. Beyond loopback it needs auth, tls or tls_upstream, hosts, and --allow-non-loopback."`
 	// Hosts stop a name that was rebound to the host's address, and pages of other sites (contract decisions, "loopback
 	// and browsers").
 	Hosts       []string `hcl:"hosts" max:"64" help:"Names and addresses, without port, that clients reach the host by, beside those of loopback; requests for another, and from web pages of another, are refused. [\"*\"] lets any name pass, and pages of the name that is asked."`

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// http checks the listener of the listener: what it needs to be reached from another machine, where whoever can connect could
-// otherwise decide, read along or be impersonated (mcp contract §10.3).
+// http finds what a listener lacks to be reached from another machine, where whoever can connect could otherwise decide, read
+// along or be impersonated (mcp contract §10.3).
 func (c *checker) http(cfg *Config) {
 	h := cfg.Server.HTTP
 	if h == nil {

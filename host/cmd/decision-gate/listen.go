@@ -67,7 +67,7 @@ func listen(settings *config.Config, log *slog.Logger) (*entrance, error) {
 	if err != nil {
 		return nil, err
 	}
-	inner, err := net.Listen("tcp", h.Listen)
+	inner, err := net.Listen(network(h.Listen), h.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("%w: stop what listens there, or choose another address in server.http.listen", err)
 	}
@@ -79,6 +79,15 @@ func listen(settings *config.Config, log *slog.Logger) (*entrance, error) {
 	// Connections take files, which the host and its folders of runpacks need as well.
 	connections := listener.NewConnections(int(settings.Server.MaxConnections))
 	return &entrance{connections.Listen(inner), connections, secure}, nil
+}
+
+// network is that of an address. Go takes 0.0.0.0 for every address of the machine, of IPv6 as well: a firewall that was set
+// up for what the configuration says would be passed by.
+func network(address string) string {
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 // url is the address as clients write it.

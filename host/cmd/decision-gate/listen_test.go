@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"log/slog"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -58,6 +60,25 @@ func TestPosture(t *testing.T) {
 			if strings.Contains(log.String(), text) {
 				t.Errorf("%s: tells %s:\n%s", name, text, log.String())
 			}
+		}
+	}
+}
+
+// TestListenFamily listens on all addresses of IPv4, and finds none of IPv6 among them.
+func TestListenFamily(t *testing.T) {
+	settings := config.Default()
+	settings.Server.HTTP.Listen = "0.0.0.0:0"
+	e, err := listen(settings, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := netip.ParseAddrPort(e.Addr().String())
+	if e.Close() != nil || err != nil || !address.Addr().Is4() {
+		t.Errorf("%s, %v", e.Addr(), err)
+	}
+	for _, both := range []string{"[::]:8080", "localhost:8080"} {
+		if got := network(both); got != "tcp" {
+			t.Errorf("%s is listened on by %s", both, got)
 		}
 	}
 }
