@@ -15,11 +15,11 @@ import (
 // handler that is asked next.
 func TestBesideOthers(t *testing.T) {
 	r := newRig(t)
-	r.writeTimeout = 50 * time.Millisecond
+	r.answers.Timeout = 50 * time.Millisecond
 	mux := http.NewServeMux()
 	mux.Handle("/gate/", http.StripPrefix("/gate", r.Handler()))
 	mux.HandleFunc("GET /own", func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(2 * r.writeTimeout)
+		time.Sleep(2 * r.answers.Timeout)
 		_, _ = io.WriteString(w, "own")
 	})
 	server := httptest.NewServer(mux)

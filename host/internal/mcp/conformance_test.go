@@ -33,7 +33,7 @@ func TestConformance(t *testing.T) {
 		t.Run(revision, func(t *testing.T) {
 			r := newRig(t, func(c *Config) { c.MaxInflight = 64 })
 			if r.standard, err = modelcontext.New(withFixture(t, r.Server), modelcontext.Options{
-				MaxMessage: testMaxBody, WriteTimeout: time.Minute, Observe: r.observe,
+				MaxMessage: testMaxBody, Answers: &r.answers, Observe: r.observe,
 			}); err != nil {
 				t.Fatal(err)
 			}

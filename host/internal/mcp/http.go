@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
@@ -25,12 +26,12 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+rpcPath, s.rpc)
 	mux.HandleFunc("POST "+standardPath, s.standardHTTP)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { s.writeHealth(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if s.Ready() && !s.slots.stopping() {
-			writeHealth(w, http.StatusOK, "ready", s.degraded()...)
+			s.writeHealth(w, http.StatusOK, "ready", s.degraded()...)
 		} else {
-			writeHealth(w, http.StatusServiceUnavailable, "not_ready", s.degraded()...)
+			s.writeHealth(w, http.StatusServiceUnavailable, "not_ready", s.degraded()...)
 		}
 	})
 	return s.local(plain(mux))
@@ -38,14 +39,12 @@ func (s *Server) Handler() http.Handler {
 
 // writeHealth adds a member to the answer of mcp contract §7.2 only when there is something to name. The names are those of
 // the configuration, which need no escapes.
-func writeHealth(w http.ResponseWriter, status int, word string, degraded ...string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
+func (s *Server) writeHealth(w http.ResponseWriter, status int, word string, degraded ...string) {
 	body := `{"status":"` + word + `"`
 	if len(degraded) > 0 {
 		body += `,"degraded":["` + strings.Join(degraded, `","`) + `"]`
 	}
-	_, _ = io.WriteString(w, body+"}")
+	_ = s.answers.Send(w, func() { writeJSON(w, status, []byte(body+"}")) })
 }
 
 func (s *Server) degraded() []string {
@@ -55,9 +54,13 @@ func (s *Server) degraded() []string {
 	return s.Degraded()
 }
 
-// writeTimeout is the time that a client has to take an answer: one that does not read would hold its slot for ever. It is
+// writeTimeout is the time that a client has to take an answer: one that does not read would hold it for ever. It is
 // generous, since the largest answers are megabytes.
 const writeTimeout = time.Minute
+
+// minLate is how many answers may be late at a time in a host that serves few requests at a time: clients at the end of slow
+// lines must not cut off one another.
+const minLate = 256
 
 // maxFields is how many header fields a request may have (mcp contract §1.3).
 const maxFields = 100
@@ -118,7 +121,7 @@ func (s *Server) refuseForeign(w http.ResponseWriter, r *http.Request) {
 		refused = s.recordRefusal(r.Context(), refused, errorSize)
 	}
 	body, status := appendError(nil, nil, refused.Error)
-	writeJSON(w, status, body)
+	_ = s.answers.Send(w, func() { writeJSON(w, status, body) })
 }
 
 // AnyHost in Hosts stands for every name.
@@ -176,7 +179,10 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request) {
 	}
 	defer a.leave()
 	a.who.transport = s.rpcTransport()
-	s.write(w, s.serve(r.Context(), a.who, a.body))
+	answer := s.serve(r.Context(), a.who, a.body)
+	// Not after the answer is sent. Attack stopped: a few connections of HTTP/2 whose clients open no window hold all slots.
+	a.leave()
+	s.write(w, answer)
 }
 
 // rpcTransport is how /rpc answers, as records name it.
@@ -193,7 +199,7 @@ func errorSize(e *Error) int {
 	return len(body)
 }
 
-// admitted is a request that was read and has a slot, until it leaves.
+// admitted is a request that was read and has a slot and a body, until it leaves. It may leave several times.
 type admitted struct {
 	who   caller
 	body  []byte
@@ -247,10 +253,11 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (_ *admitted, why
 		return nil, &refusal{Error: full}
 	}
 	a := &admitted{who: who}
-	a.leave = func() {
+	a.leave = sync.OnceFunc(func() {
 		s.busy.Add(-int64(len(a.body)))
+		a.body = nil
 		place.leave()
-	}
+	})
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
 	received = len(body)
 	var tooLarge *http.MaxBytesError
@@ -297,18 +304,13 @@ func (s *Server) refuseCorrelationID(r *http.Request, who caller, label string) 
 
 func (s *Server) write(w http.ResponseWriter, a answer) {
 	s.challenge(w, a.status)
-	connection := http.NewResponseController(w)
-	_ = connection.SetWriteDeadline(time.Now().Add(s.writeTimeout))
-	if s.EventStream && !unread[a.status] {
-		writeEvent(w, a.status, a.body)
-	} else {
-		writeJSON(w, a.status, a.body)
-	}
-	// The deadline is this answer's alone. In an embedder's server the next one on the connection may be of another handler,
-	// and be cut off. What could not be flushed needs no connection any more.
-	if connection.Flush() == nil {
-		_ = connection.SetWriteDeadline(time.Time{})
-	}
+	_ = s.answers.Send(w, func() {
+		if s.EventStream && !unread[a.status] {
+			writeEvent(w, a.status, a.body)
+		} else {
+			writeJSON(w, a.status, a.body)
+		}
+	})
 }
 
 // unread are the statuses of requests that are refused as HTTP: they are not answered as events (mcp contract §1.4).

@@ -252,7 +252,7 @@ func TestSlowCallOutlivesReadDeadline(t *testing.T) {
 // TestClientDoesNotRead has a client send requests and read no answer: once it has had its time, its connection is closed.
 func TestClientDoesNotRead(t *testing.T) {
 	r := newRig(t)
-	r.writeTimeout = 50 * time.Millisecond
+	r.answers.Timeout = 50 * time.Millisecond
 	closed := make(chan struct{})
 	address := r.serveReal(func(s *http.Server) {
 		s.ConnState = func(_ net.Conn, state http.ConnState) {

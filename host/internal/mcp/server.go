@@ -21,6 +21,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/audit"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/delivery"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/modelcontext"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/ratelimit"
@@ -102,8 +103,7 @@ type Server struct {
 	unaudited     atomic.Bool // the audit log could not be written when it was last tried
 	// standard is the surface for stock clients of the Model Context Protocol.
 	standard *modelcontext.Server
-	// writeTimeout is the constant of that name, but in its test.
-	writeTimeout time.Duration
+	answers  delivery.Answers
 }
 
 // New makes a Server.
@@ -112,8 +112,7 @@ func New(config Config) (*Server, error) {
 		Config:      config,
 		correlation: newCorrelationIDs(),
 		slots:       newSlots(config.MaxInflight),
-
-		writeTimeout: writeTimeout,
+		answers:     delivery.Answers{Timeout: writeTimeout, Limit: max(minLate, config.MaxInflight)},
 	}
 	return s, s.describeTools()
 }

@@ -51,11 +51,11 @@ func (s *Server) newStandard(described []listedTool) (*modelcontext.Server, erro
 		return nil, err
 	}
 	return modelcontext.New(s.standardCatalog(tools), modelcontext.Options{
-		MaxMessage:   s.MaxBody,
-		MaxInflight:  s.MaxInflight,
-		WriteTimeout: s.writeTimeout,
-		Begin:        s.beginLine,
-		Observe:      s.observe,
+		MaxMessage:  s.MaxBody,
+		MaxInflight: s.MaxInflight,
+		Answers:     &s.answers,
+		Begin:       s.beginLine,
+		Observe:     s.observe,
 	})
 }
 
@@ -131,6 +131,8 @@ func wholeSchema(input canonical.Value) (canonical.Value, error) {
 type exchange struct {
 	who     caller
 	failure *Error
+	// leave gives up its slot, before its answer is sent; nil on standard input.
+	leave func()
 	// call is its tool's call, and done how far the caller knows it to be.
 	call *modelcontext.Call
 	done uint64
@@ -166,7 +168,9 @@ func (s *Server) standardHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuseStandard(w, r, &refusal{Error: err, who: a.who, received: len(a.body)})
 		return
 	}
-	s.standard.Post(w, r.WithContext(withExchange(r.Context(), a.who)), a.body)
+	ctx := withExchange(r.Context(), a.who)
+	exchangeOf(ctx).leave = a.leave
+	s.standard.Post(w, r.WithContext(ctx), a.body)
 }
 
 // refuseStandard tells a client what refused its request before it was read. The codes of /rpc are not the protocol's, and
@@ -217,6 +221,9 @@ func (s *Server) beginLine(ctx context.Context) (context.Context, *modelcontext.
 // observe logs and records a request as those of /rpc are. The error is what the client must be told instead of the answer.
 func (s *Server) observe(ctx context.Context, o modelcontext.Observation) *modelcontext.Error {
 	e := exchangeOf(ctx)
+	if e.leave != nil {
+		defer e.leave()
+	}
 	if o.Panic != nil {
 		s.Logger.ErrorContext(ctx, "request panicked", "server_correlation_id", e.who.serverID, "panic", fmt.Sprint(o.Panic), "stack", string(o.Stack))
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/delivery"
 )
 
 func value(t testing.TB, text string) canonical.Value {
@@ -78,7 +79,7 @@ func toy(t testing.TB, wait <-chan struct{}) *Server {
 				return said("Hello " + who)
 			}}},
 		Complete: func(context.Context, *Completion) ([]string, error) { return []string{"Ada", "Alan", "Bob"}, nil },
-	}, Options{MaxMessage: 1 << 12, MaxInflight: 4, WriteTimeout: time.Minute})
+	}, Options{MaxMessage: 1 << 12, MaxInflight: 4, Answers: &delivery.Answers{Timeout: time.Minute, Limit: 8}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/host/internal/delivery"
 )
 
 // The headers of the protocol.
@@ -53,7 +54,7 @@ func (s *Server) Post(w http.ResponseWriter, r *http.Request, body []byte) {
 		session.name = newSessionID(capabilitiesOf(declared))
 		w.Header().Set(sessionHeader, session.name)
 	}
-	stream := &eventStream{w: w, timeout: s.options.WriteTimeout, can: accepts.events, must: !accepts.json}
+	stream := &eventStream{w: w, answers: s.options.Answers, can: accepts.events, must: !accepts.json}
 	answer, failure, answered := s.serve(r.Context(), &request{message: m, size: len(body), session: session, out: stream})
 	switch {
 	case !answered && accepts.events:
@@ -87,16 +88,12 @@ func (s *Server) Refuse(w http.ResponseWriter, status int, e *Error) {
 }
 
 func (s *Server) write(w http.ResponseWriter, status int, body []byte) {
-	connection := http.NewResponseController(w)
-	_ = connection.SetWriteDeadline(time.Now().Add(s.options.WriteTimeout))
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
-	if connection.Flush() == nil {
-		// It is this answer's alone: the next one on the connection may be of another handler.
-		_ = connection.SetWriteDeadline(time.Time{})
-	}
+	_ = s.options.Answers.Send(w, func() {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		w.WriteHeader(status)
+		_, _ = w.Write(body)
+	})
 }
 
 // identify finds out by which revision a message is to be read, and checks what that asks of the headers.
@@ -212,7 +209,7 @@ func acceptable(headers []string) (a accepted) {
 // eventStream is the answer to a request as events. It begins with the first message, so that most answers are plain JSON.
 type eventStream struct {
 	w       http.ResponseWriter
-	timeout time.Duration
+	answers *delivery.Answers
 	// can says that the client takes events, must that it takes nothing else.
 	can, must bool
 
@@ -244,16 +241,11 @@ func (e *eventStream) send(message []byte) bool {
 }
 
 func (e *eventStream) event(message []byte) bool {
-	out := http.NewResponseController(e.w)
-	// A client that does not read would hold its place for ever.
-	_ = out.SetWriteDeadline(time.Now().Add(e.timeout))
 	event := make([]byte, 0, len(message)+len("event: message\ndata: \n\n"))
 	event = append(append(append(event, "event: message\ndata: "...), message...), "\n\n"...)
-	if _, err := e.w.Write(event); err != nil || out.Flush() != nil {
-		return false
-	}
-	_ = out.SetWriteDeadline(time.Time{})
-	return true
+	var failed error
+	sent := e.answers.Send(e.w, func() { _, failed = e.w.Write(event) })
+	return failed == nil && sent == nil
 }
 
 // end lets nothing follow the answer, which it writes where a stream has begun or must. It is false where the answer is still

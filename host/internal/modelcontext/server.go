@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/delivery"
 )
 
 // Server answers the messages of clients. It is safe for concurrent use.
@@ -30,8 +31,8 @@ type Options struct {
 	MaxMessage int64
 	// MaxInflight is how many requests of standard input are served at a time; the next ones wait.
 	MaxInflight int
-	// WriteTimeout is the time that a client has to take one message of an event stream.
-	WriteTimeout time.Duration
+	// Answers sends what goes to clients over HTTP.
+	Answers *delivery.Answers
 	// Begin makes the context of a message of standard input, or of its refusal. Observe is told of each message before
 	// it is answered, and how; an error that it returns is what is answered. Either may be nil.
 	Begin   func(ctx context.Context) (context.Context, *Error)
