@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -182,6 +183,8 @@ func (s *session) call(tool string, arguments, result any, effect client.Effect)
 	switch {
 	case errors.As(err, &refusal) || errors.Is(err, context.Canceled):
 		return v, err
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return v, errors.New(printable(err.Error()) + "; --ca-file names an authority that this machine does not know")
 	case err != nil:
 		return v, errors.New(printable(err.Error()))
 	case result == nil:
@@ -191,6 +194,12 @@ func (s *session) call(tool string, arguments, result any, effect client.Effect)
 		return v, fmt.Errorf("the host's answer to %s cannot be read: %s", tool, printable(err.Error()))
 	}
 	return v, nil
+}
+
+// refusalAdvice says what to do about a refusal, by its kind, where the host's own words do not.
+var refusalAdvice = map[string]string{
+	"unauthenticated": "; say who calls with --token-file, or with --cert and --key",
+	"unauthorized":    "; the audit log of the host says why",
 }
 
 // refused ends a command that a host refused: with --json the error goes to the output as it came.
@@ -204,7 +213,7 @@ func (s *session) refused(err error) error {
 			return err
 		}
 	}
-	return &exitError{exitFailed, errors.New(printable(err.Error()))}
+	return &exitError{exitFailed, errors.New(printable(err.Error()) + refusalAdvice[refusal.Kind])}
 }
 
 // tell writes the result as it came, or what show makes of it for people.
