@@ -47,12 +47,11 @@ const (
 func (c *checker) tokens(b *BearerAuth) {
 	seen := map[string]bool{}
 	for i, token := range b.Tokens {
-		// What a header cannot carry, or loses on the way, would be a token that never lets anybody in.
-		unsendable := func(r rune) bool { return r < ' ' || r > '~' }
 		switch {
 		case token == "" || len(token) > maxToken:
 			c.problem(&b.Tokens, "Wrong token", "Item %d of auth.bearer.tokens has %d bytes; a token has 1 to %d.", i+1, len(token), maxToken)
-		case strings.ContainsFunc(token, unsendable) || strings.TrimSpace(token) != token:
+		// What a header loses on the way would be a token that never lets anybody in.
+		case !visible(token) || strings.TrimSpace(token) != token:
 			c.problem(&b.Tokens, "Wrong token", "Item %d of auth.bearer.tokens must be printable ASCII, without spaces at its ends: a header carries nothing else.", i+1)
 		case seen[token]:
 			c.problem(&b.Tokens, "Duplicate token", "Item %d of auth.bearer.tokens is there twice.", i+1)

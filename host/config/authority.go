@@ -2,7 +2,6 @@ package config
 
 import (
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -20,22 +19,12 @@ func (c *checker) authority(cfg *Config) {
 	if a == nil {
 		return
 	}
-	if c.places[&a.Token] != (place{}) && strings.TrimSpace(a.Token) == "" || strings.ContainsFunc(a.Token, func(r rune) bool { return r < ' ' || r > '~' }) {
-		// A line break in it would be a header of its own.
-		c.problem(&a.Token, "Wrong token", "token of namespace.authority must be printable ASCII text, and not blank.")
-	}
+	const block = "namespace.authority"
+	c.sent(&a.Token, "token", block)
 	u, err := url.Parse(a.URL)
 	if err != nil || u.Host == "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		c.problem(&a.URL, "Wrong URL", `url of namespace.authority must be that of a server, such as "https://assets.example.com", without query and fragment.`)
 		return
 	}
-	switch scheme := strings.ToLower(u.Scheme); {
-	case u.User != nil:
-		// It would be shown wherever the address is.
-		c.problem(&a.URL, "Wrong URL", "url of namespace.authority holds a user or password. Use token.")
-	case scheme == "http" && !a.AllowHTTP:
-		c.problem(&a.URL, "Connection without TLS refused", "url of namespace.authority has no TLS: whoever is between could admit namespaces. Use https, or set allow_http.")
-	case scheme != "http" && scheme != "https":
-		c.problem(&a.URL, "Wrong URL", "url of namespace.authority must begin with https://; this begins with %q.", u.Scheme+":")
-	}
+	c.reached(&a.URL, u, block, "token", "admit namespaces", a.AllowHTTP)
 }

@@ -28,7 +28,7 @@ func (c *checker) mcpEvidence(cfg *Config) {
 		}
 		c.environment("program", &e.Env)
 		c.url(block, e)
-		c.token(block, e)
+		c.sent(&e.BearerToken, "bearer_token", block)
 		if e.RequestTimeout < e.ConnectTimeout {
 			c.problem(&e.RequestTimeout, "Value out of bounds", "request_timeout of %s is %s, less than its connect_timeout of %s. Make it at least that.", block, e.RequestTimeout, e.ConnectTimeout)
 		}
@@ -45,28 +45,7 @@ func (c *checker) url(block string, e *MCPEvidence) {
 		c.problem(&e.URL, "Wrong URL", `url of %s must be that of a server, such as "https://ci.example.com/evidence".`, block)
 		return
 	}
-	switch scheme := strings.ToLower(u.Scheme); {
-	case u.User != nil:
-		// It would be shown wherever the address is; here already, if the line were quoted.
-		c.problem(&e.URL, "Wrong URL", "url of %s holds a user or password. Use bearer_token.", block)
-		c.diags[len(c.diags)-1].Extra = hideSource{}
-	case scheme == "http" && !e.AllowHTTP:
-		c.problem(&e.URL, "Connection without TLS refused", "url of %s has no TLS: whoever is between could answer in place of the server. Use https, or set allow_http.", block)
-	case scheme != "http" && scheme != "https":
-		c.problem(&e.URL, "Wrong URL", "url of %s must begin with https://; this begins with %q.", block, u.Scheme+":")
-	}
-}
-
-func (c *checker) token(block string, e *MCPEvidence) {
-	written := c.places[&e.BearerToken] != place{}
-	if !written && e.BearerToken == "" {
-		return
-	}
-	// A line break in it would be a header of its own.
-	wrong := func(r rune) bool { return r < ' ' || r > '~' }
-	if strings.TrimSpace(e.BearerToken) == "" || strings.ContainsFunc(e.BearerToken, wrong) {
-		c.problem(&e.BearerToken, "Wrong token", "bearer_token of %s must be printable ASCII text, and not blank.", block)
-	}
+	c.reached(&e.URL, u, block, "bearer_token", "answer in place of the server", e.AllowHTTP)
 }
 
 // signatures finds settings of signatures that contradict one another.
