@@ -9,27 +9,38 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 )
 
-// maxConcurrent bounds the questions that one call has under way: enough that no usual scenario waits, few enough that a
-// scenario of thousands of conditions does not open thousands of connections.
+// maxConcurrent bounds the questions that one call has under way with one provider: enough that no usual scenario waits, few
+// enough that a scenario of thousands of conditions does not open thousands of connections.
 const maxConcurrent = 64
 
 // Gather asks all conditions at once, each with its own deadline. An answer that cannot be had costs its condition only.
 func (r *Registry) Gather(ctx context.Context, conditions []gate.ConditionSpec, ec gate.EvidenceContext, timeout time.Duration) map[gate.ConditionID]gate.Answer {
 	answers := make([]gate.Answer, len(conditions))
-	slots := make(chan struct{}, maxConcurrent)
-	var done sync.WaitGroup
+	waiting := map[gate.ProviderID][]int{}
 	for i := range conditions {
-		if r.immediate(conditions[i].Query.ProviderID) {
-			answers[i].Result, answers[i].Err = r.Query(ctx, conditions[i].Query, ec)
+		id := conditions[i].Query.ProviderID
+		if !r.immediate(id) {
+			waiting[id] = append(waiting[id], i)
 			continue
 		}
-		slots <- struct{}{}
-		done.Go(func() {
-			defer func() { <-slots }()
-			ctx, cancel := context.WithTimeout(ctx, r.patience(conditions[i].Query.ProviderID, timeout))
-			defer cancel()
-			answers[i].Result, answers[i].Err = r.Query(ctx, conditions[i].Query, ec)
-		})
+		answers[i].Result, answers[i].Err = r.Query(ctx, conditions[i].Query, ec)
+	}
+	var done sync.WaitGroup
+	for id, asked := range waiting {
+		// Attack stopped: a scenario of thousands of conditions on a provider that hangs, which holds a call for an hour.
+		last := time.Now().Add(r.patience(id, timeout))
+		queue := make(chan int, len(asked))
+		for _, i := range asked {
+			queue <- i
+		}
+		close(queue)
+		for range min(len(asked), maxConcurrent) {
+			done.Go(func() {
+				for i := range queue {
+					answers[i] = r.gatherOne(ctx, conditions[i].Query, ec, last, timeout)
+				}
+			})
+		}
 	}
 	done.Wait()
 	byID := make(map[gate.ConditionID]gate.Answer, len(conditions))
@@ -37,6 +48,17 @@ func (r *Registry) Gather(ctx context.Context, conditions []gate.ConditionSpec, 
 		byID[conditions[i].ConditionID] = answers[i]
 	}
 	return byID
+}
+
+// gatherOne asks one condition, unless the provider has had all of the time of one question for those before it.
+func (r *Registry) gatherOne(ctx context.Context, q gate.EvidenceQuery, ec gate.EvidenceContext, last time.Time, timeout time.Duration) (answer gate.Answer) {
+	if !time.Now().Before(last) {
+		return gate.Answer{Err: errTimeout}
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.patience(q.ProviderID, timeout))
+	defer cancel()
+	answer.Result, answer.Err = r.Query(ctx, q, ec)
+	return answer
 }
 
 // Settle is what evidence_query answers with (mcp contract §4.13): a failure as an error in the result, nothing beside an
