@@ -31,6 +31,8 @@ type pluginTarget struct {
 	// scratch is a folder for what the kit itself writes.
 	scratch string
 	traces  int
+	// server is set when the data is in one.
+	server *Remote
 }
 
 func (p *pluginTarget) open() (*process, error) { return p.start(p.command) }

@@ -11,7 +11,7 @@
 // repeat less. Nothing is ever skipped: a machine that cannot run a check fails it and says what is missing.
 //
 // The kit does not measure speed, and it does not look inside a store: what it asserts is what a host can observe, and for
-// durability the system calls that the plugin makes.
+// durability the system calls that the plugin makes, or for a store with a server (Plugin.Remote) what is left after its crash.
 package storetest
 
 import (
@@ -34,6 +34,8 @@ type Plugin struct {
 	// SingleProcess says that the store refuses a second process on the same data. The kit then asserts that it does,
 	// instead of that two processes see each other's commits.
 	SingleProcess bool
+	// Remote is set for a store whose data is in a server, which goes on when the plugin dies.
+	Remote *Remote
 }
 
 // Test runs every check as a subtest.
@@ -51,9 +53,14 @@ func Test(t *testing.T, p Plugin) {
 		t.Fatalf("storetest: %v", err)
 	}
 	command = append([]string{program}, command[1:]...)
-	for _, check := range slices.Concat(checksFor(!p.SingleProcess), memoryChecks, syncChecks) {
+	durability := syncChecks
+	if p.Remote != nil {
+		durability = remoteChecks
+	}
+	for _, check := range slices.Concat(checksFor(!p.SingleProcess), memoryChecks, durability) {
 		t.Run(check.name, func(t *testing.T) {
-			runCheck(t, check, &pluginTarget{t: t, command: command, config: p.Config(t.TempDir()), scratch: t.TempDir()}, testing.Short())
+			target := &pluginTarget{t: t, command: command, config: p.Config(t.TempDir()), scratch: t.TempDir(), server: p.Remote}
+			runCheck(t, check, target, testing.Short())
 		})
 	}
 }

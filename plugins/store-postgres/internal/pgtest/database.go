@@ -64,7 +64,8 @@ func (s *Server) Create(name string) error {
 func (s *Server) Database() (string, error) {
 	s.mu.Lock()
 	s.names++
-	name := fmt.Sprintf("test%d", s.names)
+	// The process too: one that another test started may use the same server.
+	name := fmt.Sprintf("test_%d_%d", os.Getpid(), s.names)
 	s.mu.Unlock()
 	return name, s.Exec("postgres", fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, template))
 }

@@ -276,3 +276,41 @@ func (s *Server) Exec(database, sql string) error {
 	_, err = c.PgConn().Exec(ctx, sql).ReadAll()
 	return err
 }
+
+// Query answers the rows of a query by the superuser as text.
+func (s *Server) Query(database, sql string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	c, err := pgx.Connect(ctx, s.Socket(database))
+	if err != nil {
+		return "", err
+	}
+	defer c.Close(ctx)
+	results, err := c.PgConn().Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for _, result := range results {
+		for _, row := range result.Rows {
+			fmt.Fprintf(&out, "%s\n", bytes.Join(row, []byte("|")))
+		}
+	}
+	return out.String(), nil
+}
+
+// Set changes a setting of the running server, and returns when new sessions have it.
+func (s *Server) Set(name, value string) error {
+	if err := s.Exec("postgres", fmt.Sprintf("ALTER SYSTEM SET %s = %s", name, value)); err != nil {
+		return err
+	}
+	if err := s.Exec("postgres", "SELECT pg_reload_conf()"); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if got, err := s.Query("postgres", "SHOW "+name); err != nil || strings.TrimSpace(got) == value {
+			return err
+		}
+	}
+	return fmt.Errorf("%s is not %s after %v", name, value, startTimeout)
+}

@@ -103,7 +103,7 @@ func migrate(ctx context.Context, tx pgx.Tx, all []migration) (from int, err err
 			return from, fmt.Errorf("version %d: %w", m.version, err)
 		}
 	}
-	sql, err := functions()
+	sql, err := Functions()
 	if err != nil {
 		return from, err
 	}

@@ -107,8 +107,8 @@ func (ps *places) add(k store.Key) {
 //go:embed functions.sql.tmpl
 var functionsTemplate string
 
-// functions is the SQL that makes the functions and views for the tables.
-func functions() (string, error) {
+// Functions is the SQL that makes the functions and views for the tables, to be run in a transaction as decision_gate_owner.
+func Functions() (string, error) {
 	parsed, err := template.New("functions").Parse(functionsTemplate)
 	if err != nil {
 		return "", err
