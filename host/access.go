@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
-	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/signature"
-	"github.com/decision-gate-host/decision-gate-host/host/internal/mcp"
 )
 
 // accessOptions are the rules of a configuration about callers. The error names what is no caller, tool or key.
@@ -33,7 +30,6 @@ func accessOptions(c *config.Config) (access.Options, error) {
 		}
 	}
 	o.Principals = r.principals()
-	r.tools()
 	return o, config.Join(r.errs...)
 }
 
@@ -86,16 +82,6 @@ func (r *accessReader) names(what string, list *[]string) (ids []string) {
 	return ids
 }
 
-// tools refuses the name of a tool that does not exist: it opens nothing, and what was meant stays closed.
-func (r *accessReader) tools() {
-	list, known := &r.config.Auth.AllowedTools, mcp.ToolNames()
-	for _, name := range *list {
-		if !slices.Contains(known, name) {
-			r.refuse(list, "Unknown tool", "auth.allowed_tools names %s, which is no tool. There are: %s.", r.config.Shown(list, name), strings.Join(known, ", "))
-		}
-	}
-}
-
 func (r *accessReader) feedback() access.FeedbackRules {
 	f := &r.config.Feedback
 	rules := access.FeedbackRules{
@@ -141,11 +127,9 @@ func (r *accessReader) keys(acl *config.SchemaACL) map[string]ed25519.PublicKey 
 	}
 	keys := map[string]ed25519.PublicKey{}
 	for _, id := range slices.Sorted(maps.Keys(acl.SigningKeys)) {
-		path := acl.SigningKeys[id]
-		key, err := signature.LoadKey(path)
+		key, err := publicKey(r.config, &acl.SigningKeys, acl.SigningKeys[id])
 		if err != nil {
-			r.refuse(&acl.SigningKeys, "Public key cannot be used", "%s: %s. The file must hold the 32 bytes of an Ed25519 public key, or these in base64.", r.config.Shown(&acl.SigningKeys, path), err)
-			continue
+			r.errs = append(r.errs, err)
 		}
 		keys[id] = key
 	}

@@ -184,10 +184,8 @@ func signatureRule(c *config.Config, s *config.Signatures) (*signature.Rule, err
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(filepath.Dir(c.Path), path)
 		}
-		key, err := signature.LoadKey(path)
-		if err != nil {
-			errs = append(errs, c.Refuse(field, "Public key cannot be used", "%s: %s. The file must hold the 32 bytes of an Ed25519 public key, or these in base64.", c.Shown(field, path), err))
-		}
+		key, err := publicKey(c, field, path)
+		errs = append(errs, err)
 		rule.Keys[id] = key
 	}
 	for _, path := range s.Keys {
@@ -197,6 +195,15 @@ func signatureRule(c *config.Config, s *config.Signatures) (*signature.Rule, err
 		load(&s.NamedKeys, id, s.NamedKeys[id])
 	}
 	return rule, config.Join(errs...)
+}
+
+// publicKey reads a file with a key that a field names.
+func publicKey(c *config.Config, field any, path string) (ed25519.PublicKey, error) {
+	key, err := signature.LoadKey(path)
+	if err != nil {
+		return nil, c.Refuse(field, "Public key cannot be used", "%s: %s. The file must hold the 32 bytes of an Ed25519 public key, or these in base64.", c.Shown(field, path), err)
+	}
+	return key, nil
 }
 
 func evidenceOptions(c *config.Config) evidence.Options {

@@ -85,7 +85,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		cfg.Logger = slog.Default()
 	}
 	docs, err := openDocs(cfg.Settings, cfg.Logger)
-	if err := config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkAccess(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), checkDevelopment(cfg), err); err != nil {
+	if err := config.Join(check(cfg), err); err != nil {
 		return nil, err
 	}
 	providers, err := openEvidence(cfg.Settings, cfg.Logger)
@@ -116,7 +116,13 @@ func Check(cfg Config) error {
 		return errNoSettings
 	}
 	_, err := openDocs(cfg.Settings, slog.New(slog.DiscardHandler)) // what is left out is told when it is served
-	return config.Join(checkFolders(cfg.Settings), checkTools(cfg.Settings), checkAccess(cfg.Settings), checkEvidence(cfg.Settings), checkProviders(cfg), checkDevelopment(cfg), checkTLS(cfg.Settings), err, catalog.Check(catalogOptions(cfg)))
+	return config.Join(check(cfg), checkTLS(cfg.Settings), err, catalog.Check(catalogOptions(cfg)))
+}
+
+// check finds what a host would not start with, as far as nothing need be opened for it.
+func check(cfg Config) error {
+	c := cfg.Settings
+	return config.Join(checkFolders(c), checkTools(c), checkAccess(c), checkEvidence(c), checkProviders(cfg), checkDevelopment(cfg))
 }
 
 var errNoSettings = errors.New("host.Config.Settings is nil: begin with config.Load or config.Default")

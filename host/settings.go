@@ -86,14 +86,14 @@ func toolRule(c *config.Config) mcp.ToolRule {
 // checkTools refuses the name of a tool that does not exist: it would hide nothing, or open nothing.
 func checkTools(c *config.Config) error {
 	var errs []error
-	names := mcp.ToolNames()
+	known := mcp.ToolNames()
 	for _, list := range []struct {
 		name  string
-		names *[]string
-	}{{"allow", &c.Tools.Allow}, {"deny", &c.Tools.Deny}} {
-		for _, name := range *list.names {
-			if !slices.Contains(names, name) {
-				errs = append(errs, c.Refuse(list.names, "Unknown tool", "tools.%s names %s, which is no tool. There are: %s.", list.name, c.Shown(list.names, name), strings.Join(names, ", ")))
+		tools *[]string
+	}{{"tools.allow", &c.Tools.Allow}, {"tools.deny", &c.Tools.Deny}, {"auth.allowed_tools", &c.Auth.AllowedTools}} {
+		for _, tool := range *list.tools {
+			if !slices.Contains(known, tool) {
+				errs = append(errs, c.Refuse(list.tools, "Unknown tool", "%s names %s, which is no tool. There are: %s.", list.name, c.Shown(list.tools, tool), strings.Join(known, ", ")))
 			}
 		}
 	}
