@@ -12,12 +12,6 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 )
 
-// Defaults of the env provider (contract §0.6).
-const (
-	DefaultMaxKeyBytes   = 255
-	DefaultMaxValueBytes = 65536
-)
-
 // EnvOptions configure the env provider.
 type EnvOptions struct {
 	// Allow is the keys that may be read; nil is all of them, empty none.

@@ -17,9 +17,6 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/yaml"
 )
 
-// DefaultMaxFileBytes is the default size of the largest file that the json provider reads (contract §0.6).
-const DefaultMaxFileBytes = 1 << 20
-
 // maxResult bounds the answer of the json provider in bytes, roughly as JSON: matches may contain one another, and aliases
 // repeat, so that a small file has answers that do not fit into memory. What is larger than gate.MaxEvidence ends the call
 // there; this is far above it, so that the smaller bound stays the one that callers know.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
@@ -61,14 +62,14 @@ func text(v canonical.Value) string {
 	return s
 }
 
-// recordedRegistry is the configuration of the recordings.
+// recordedRegistry is the configuration of the recordings, with the defaults of contract §0.6 and §10.4.
 func recordedRegistry(t *testing.T, root string) *Registry {
 	t.Helper()
 	return newRegistry(t, Options{
 		Time: &TimeOptions{AllowLogical: true},
-		Env:  &EnvOptions{MaxKeyBytes: DefaultMaxKeyBytes, MaxValueBytes: DefaultMaxValueBytes},
-		JSON: &JSONOptions{Root: root, RootID: "system-tests-fixtures", MaxBytes: DefaultMaxFileBytes, AllowYAML: true},
-		HTTP: &HTTPOptions{Timeout: DefaultHTTPTimeout, MaxResponseBytes: DefaultMaxResponseBytes, UserAgent: DefaultUserAgent,
+		Env:  &EnvOptions{MaxKeyBytes: 255, MaxValueBytes: 65536},
+		JSON: &JSONOptions{Root: root, RootID: "system-tests-fixtures", MaxBytes: 1 << 20, AllowYAML: true},
+		HTTP: &HTTPOptions{Timeout: 5 * time.Second, MaxResponseBytes: 1 << 20, UserAgent: DefaultUserAgent,
 			AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 	})
 }

@@ -17,12 +17,8 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 )
 
-// Defaults of the http provider (contract §10.4).
-const (
-	DefaultHTTPTimeout      = 5 * time.Second
-	DefaultMaxResponseBytes = 1 << 20
-	DefaultUserAgent        = "decision-gate/0.1"
-)
+// DefaultUserAgent is what servers are told by default (contract §10.4).
+const DefaultUserAgent = "decision-gate/0.1"
 
 // maxHeaderBytes bounds the header of a response, which a server could send without end.
 const maxHeaderBytes = 64 << 10

@@ -10,7 +10,6 @@ package remote
 import (
 	"errors"
 	"sync/atomic"
-	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
@@ -23,13 +22,6 @@ const (
 	// maxErrorText is the length in bytes of the longest text of a provider that becomes an error. It is recorded with the
 	// run, once for each time that the condition is asked.
 	maxErrorText = 16 << 10
-)
-
-// Defaults of mcp contract §9.13; DefaultConcurrent is ours.
-const (
-	DefaultConnectTimeout = 2 * time.Second
-	DefaultRequestTimeout = 10 * time.Second
-	DefaultConcurrent     = 16
 )
 
 // question is what a provider is sent.
