@@ -8,7 +8,6 @@ package mcp
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -128,98 +127,9 @@ func failed(id *canonical.Value, err *Error) answer {
 	return answer{body, status}
 }
 
-// caller says who calls and how. Of principal and denial exactly one is set.
-type caller struct {
-	transport string // "http", "sse" or "stdio"
-	// serverID names the call in the log; correlationID is the client's own name for it.
-	serverID, correlationID string
-	credentials             access.Credentials
-	principal               *access.Principal
-	denial                  *access.Denial
-	trail                   *trail // nil where there is no audit log
-}
-
-// newCaller authenticates whoever sent the credentials. What comes of it is told no sooner than the contract has it: to
-// tools and resources, not to a request that cannot be read (mcp contract §3.1).
-func (s *Server) newCaller(transport string, credentials access.Credentials) caller {
-	who := caller{transport: transport, serverID: s.correlation.next(), credentials: credentials, trail: s.newTrail()}
-	who.principal, who.denial = s.Access.Authenticate(&who.credentials)
-	return who
-}
-
-// identify finds out who sends a request over HTTP.
-func (s *Server) identify(r *http.Request) caller {
-	credentials := access.FromRequest(r)
-	if s.Authenticate == nil {
-		return s.newCaller("http", credentials)
-	}
-	who := caller{transport: "http", serverID: s.correlation.next(), credentials: credentials, trail: s.newTrail()}
-	name, err := s.Authenticate(r)
-	if err != nil {
-		who.denial = &access.Denial{Detail: err.Error()}
-		return who
-	}
-	who.principal, who.denial = s.Access.Named(name)
-	return who
-}
-
-// challenge tells an unauthenticated client that a token is asked for, where one is (mcp contract §2.1).
-func (s *Server) challenge(w http.ResponseWriter, status int) {
-	if status == http.StatusUnauthorized && s.Authenticate == nil && s.Access.Challenges() {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="decision-gate"`)
-	}
-}
-
-// limited counts a request, and refuses it to a caller that asks too often. A caller that is not known is counted by its
-// address, whatever it shows: made-up tokens would otherwise be a caller each (mcp contract §2.4).
-func (s *Server) limited(who *caller) *Error {
-	if s.Limiter == nil {
-		return nil
-	}
-	counted := ratelimit.Caller{Peer: who.credentials.Peer}
-	if who.principal != nil {
-		counted.Principal = who.principal.ID
-	}
-	retryAfter, allowed := s.Limiter.Allow(counted, time.Now())
-	if allowed {
-		return nil
-	}
-	return &Error{Code: RateLimited, Message: "rate limit exceeded", RetryAfter: retryAfter}
-}
-
 // Drain refuses new requests, as overloaded, and says on /readyz that the host is not ready, until it is closed. It returns
 // when those that are served have ended, or the context has.
 func (s *Server) Drain(ctx context.Context) error { return s.slots.drain(ctx) }
-
-// listAction is the action of whoever asks for anything but a tool (mcp contract §3.1).
-const listAction = "tools/list"
-
-// allow refuses an action to a caller that is not known, or may not.
-func (s *Server) allow(who caller, action string) *Error {
-	denial := who.denial
-	switch {
-	case denial != nil:
-	case who.principal == nil:
-		// Nobody asked who it is: that must not open anything.
-		denial = &access.Denial{Detail: "not authenticated"}
-	case action != listAction:
-		denial = s.Access.AllowTool(who.principal, action)
-	}
-	s.recordAuthz(&who, action, denial)
-	switch {
-	case denial == nil:
-		return nil
-	case denial.Authenticated:
-		return denied(denial)
-	default:
-		return &Error{Code: Unauthenticated, Message: "unauthenticated", cause: denial}
-	}
-}
-
-// denied is what a caller is told that may not. Why is for the audit record.
-func denied(why *access.Denial) *Error {
-	return &Error{Code: Unauthorized, Message: "unauthorized", cause: why}
-}
 
 // serve answers one request, once it is recorded.
 func (s *Server) serve(ctx context.Context, who caller, body []byte) answer {
@@ -305,44 +215,4 @@ func (s *Server) callTool(ctx context.Context, who caller, t *tool, arguments ca
 	result := []byte(`{"content":[{"type":"json","json":`)
 	result = canonical.Append(result, out, canonical.Declared)
 	return append(result, `}]}`...), nil
-}
-
-// logLevel is an error's where an operator has to act, a warning's where the cause is known to the log alone, and otherwise
-// that of details: what clients do wrong, or their leaving, must not fill the log.
-func logLevel(err *Error) slog.Level {
-	var denial *access.Denial
-	switch {
-	case err == nil || err.cause == nil && err.Code != Internal || errors.Is(err.cause, context.Canceled) || errors.As(err.cause, &denial):
-		return slog.LevelDebug
-	case err.Code == Internal:
-		return slog.LevelError
-	default:
-		return slog.LevelWarn
-	}
-}
-
-func (s *Server) logCall(ctx context.Context, who caller, method, tool string, began time.Time, err *Error) {
-	level := logLevel(err)
-	if !s.Logger.Enabled(ctx, level) {
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("method", method),
-		slog.String("transport", who.transport),
-		slog.String("server_correlation_id", who.serverID),
-		slog.Duration("took", time.Since(began)),
-	}
-	if tool != "" {
-		attrs = append(attrs, slog.String("tool", tool))
-	}
-	if who.correlationID != "" {
-		attrs = append(attrs, slog.String("correlation_id", who.correlationID))
-	}
-	if err != nil {
-		attrs = append(attrs, slog.Int("code", int(err.Code)), slog.String("error", clip(err.Message)))
-		if cause := errors.Unwrap(err); cause != nil {
-			attrs = append(attrs, slog.String("cause", clip(cause.Error())))
-		}
-	}
-	s.Logger.LogAttrs(ctx, level, "request", attrs...)
 }
