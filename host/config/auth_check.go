@@ -21,6 +21,10 @@ func (c *checker) auth(cfg *Config) {
 	if a.MTLS != nil {
 		c.subjects(a.MTLS)
 	}
+	if h := a.header(); h != nil && h.From == loopbackProxy && a.Local != nil {
+		// Attack stopped: a proxy names no client that shows no certificate, which would come through as a caller of this machine.
+		c.problem(h, "Proxy beside local callers", `With client_subject_header { from = "loopback" } a proxy on this machine passes clients on, and auth.local would let in those whom it does not name. Remove local {}, or name the subject of the proxy's own certificate in from.`)
+	}
 	if cfg.Server.Stdio != nil && a.Local == nil && (a.Bearer != nil || a.MTLS != nil) {
 		c.problem(cfg.Server.Stdio, "Nobody may call over standard input", "server.stdio serves whoever starts the host, who has neither a token nor a certificate. Add local {} to auth, or remove stdio.")
 	}
@@ -35,6 +39,14 @@ func (c *checker) auth(cfg *Config) {
 			c.role(r)
 		}
 	}
+}
+
+// header is nil where no proxy is believed.
+func (a *Auth) header() *ClientSubjectHeader {
+	if a.MTLS == nil {
+		return nil
+	}
+	return a.MTLS.ClientSubjectHeader
 }
 
 // Numbers of the mcp contract, §9.3 and §9.9.

@@ -19,7 +19,7 @@ auth {
   bearer { tokens = [env("CONFIG_TEST_SECRET"), "in ner"] }
   mtls {
     subjects = ["CN=alice"]
-    client_subject_header { from = "loopback" }
+    client_subject_header { from = "CN=proxy" }
   }
   allowed_tools = ["precheck"]
   principal "CN=alice" {
@@ -67,7 +67,7 @@ schemas {
 	want := Default()
 	want.Auth = Auth{
 		Local: &LocalAuth{}, Bearer: &BearerAuth{Tokens: []string{secret, "in ner"}},
-		MTLS:         &MTLSAuth{Subjects: []string{"CN=alice"}, ClientSubjectHeader: &ClientSubjectHeader{From: "loopback"}},
+		MTLS:         &MTLSAuth{Subjects: []string{"CN=alice"}, ClientSubjectHeader: &ClientSubjectHeader{From: "CN=proxy"}},
 		AllowedTools: []string{"precheck"},
 		Principals: []*Principal{
 			{Name: "CN=alice", PolicyClass: "scratch", Roles: []*Role{{Name: "SchemaManager", Tenant: 1}, {Name: "NamespaceReader"}, {Name: "SchemaManager", Tenant: 1<<64 - 1, Namespace: 2}}},

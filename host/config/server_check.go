@@ -18,6 +18,11 @@ func (c *checker) http(cfg *Config) {
 	}
 	c.tls(cfg, h)
 	c.hosts(h)
+	if slices.Contains(h.Hosts, "*") && h.TLS == nil && (cfg.Auth.Local != nil || !cfg.Auth.authenticates()) {
+		// Attack stopped: a web page whose name is rebound to 127.0.0.1 asks the host by its own name, from a browser of this
+		// machine. With TLS it has no certificate for that name.
+		c.problem(&h.Hosts, "Any name beside local callers", `With hosts = ["*"] web pages could ask the host in the name of a caller of this machine, who needs no credentials. Name the hosts, or have callers show who they are: bearer or mtls in auth, and no local {}.`)
+	}
 	field := &h.Listen
 	host, port, err := net.SplitHostPort(*field)
 	if err == nil {

@@ -10,6 +10,7 @@ func TestListeners(t *testing.T) {
 	const (
 		bearer  = "\nauth {\n bearer { tokens = [\"t\"] }\n}\n"
 		mtls    = "\nauth {\n mtls { subjects = [\"CN=a\"] }\n}\n"
+		local   = "\nauth {\n local {}\n bearer { tokens = [\"t\"] }\n}\n"
 		subject = "\nauth {\n mtls {\n subjects = [\"CN=a\"]\n client_subject_header { from = \"loopback\" }\n }\n}\n"
 		files   = "tls {\n cert = \"c\"\n key = \"k\"\n}\n"
 		ca      = "tls {\n cert = \"c\"\n key = \"k\"\n client_ca = \"ca\"\n}\n"
@@ -38,7 +39,13 @@ func TestListeners(t *testing.T) {
 		"no names":                         {"0.0.0.0:0", files, bearer, "Set hosts"},
 		"certificates without TLS":         {"0.0.0.0:0", names + proxy, mtls, "sees none of them"},
 		"certificates without a CA":        {"0.0.0.0:0", names + files, mtls, "needs client_ca"},
-		"local callers behind a proxy":     {"0.0.0.0:0", names + proxy, "\nauth {\n local {}\n bearer { tokens = [\"t\"] }\n}\n", "Remove local"},
+		"local callers behind a proxy":     {"0.0.0.0:0", names + proxy, local, "Remove local"},
+		"any name beside local callers":    {"127.0.0.1:0", "hosts = [\"*\"]\n", "", "Any name beside local callers"},
+		"any name beside both":             {"127.0.0.1:0", "hosts = [\"*\"]\n", local, "Any name beside local callers"},
+		"any name with TLS":                {"127.0.0.1:0", "hosts = [\"*\"]\n" + files, local, ""},
+		"any name for tokens":              {"127.0.0.1:0", "hosts = [\"*\"]\n", bearer, ""},
+		"a proxy beside local callers":     {"127.0.0.1:0", "", strings.Replace(subject, "mtls", "local {}\n mtls", 1), "Proxy beside local callers"},
+		"a named proxy":                    {"127.0.0.1:0", ca, strings.NewReplacer("mtls", "local {}\n mtls", "loopback", "CN=proxy").Replace(subject), ""},
 		"no port":                          {"127.0.0.1", "", "", "Not a listen address"},
 		"a port that is none":              {"127.0.0.1:65536", "", "", "Not a listen address"},
 		"every address by omission":        {":8080", "", "", "Not a listen address"},
