@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/decision-gate-host/decision-gate-host/plugins/store-postgres/internal/pgtest"
 	"github.com/decision-gate-host/decision-gate-host/plugins/store-postgres/internal/postgres"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store/storetest"
@@ -34,19 +32,7 @@ func run(m *testing.M) int {
 		server = &pgtest.Server{Dir: dir, Port: number}
 		return m.Run()
 	}
-	var err error
-	if server, err = pgtest.Start(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	code := m.Run()
-	server.Stop()
-	// Package launch starts plugins from one thread that lives as long as the process, so that no plugin ends with a thread.
-	if err := goleak.Find(goleak.IgnoreTopFunction("github.com/decision-gate-host/decision-gate-host/sdk/launch.launcherThread")); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+	return pgtest.Main(m, func(s *pgtest.Server) { server = s })
 }
 
 // database makes a database.

@@ -1,0 +1,163 @@
+package postgres_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/decision-gate-host/decision-gate-host/plugins/store-postgres/internal/pgtest"
+	"github.com/decision-gate-host/decision-gate-host/sdk/store"
+)
+
+func number(t *testing.T, c *pgx.Conn, sql string, args ...any) (n int) {
+	t.Helper()
+	if err := c.QueryRow(t.Context(), sql, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
+
+// Every table with a tenant is held by row-level security, its owner too: a table that a later migration forgets is found.
+func TestEveryTableIsHeld(t *testing.T) {
+	c := connect(t, server.Socket(database(t)))
+	const tables = `SELECT count(DISTINCT a.attrelid) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'decision_gate'::regnamespace AND c.relkind = 'r' AND a.attname = 'tenant'`
+	if n := number(t, c, tables); n < 16 {
+		t.Errorf("%d tables have tenants", n)
+	}
+	if n := number(t, c, tables+` AND NOT (c.relrowsecurity AND c.relforcerowsecurity)`); n > 0 {
+		t.Errorf("%d of them have no row-level security, or one without force", n)
+	}
+	if n := number(t, c, `SELECT count(*) FROM pg_class WHERE relnamespace = 'decision_gate'::regnamespace AND pg_get_userbyid(relowner) NOT IN ('decision_gate_owner')`); n > 0 {
+		t.Errorf("%d tables and views do not belong to the owner", n)
+	}
+}
+
+// The plugin's user, talked into any query at all, meets the tenant that was named for it, and none when none was.
+func TestPluginMeetsOneTenant(t *testing.T) {
+	name := database(t)
+	s := open(t, options(server.DSN(pgtest.App, name)))
+	for _, tenant := range []uint64{1, 2, 1 << 63} {
+		commit(t, s, put(key("runs", tenant, "run"), "canary"), put(key("strange", tenant, "run"), "canary"))
+	}
+	app := connect(t, server.DSN(pgtest.App, name))
+	for _, table := range []string{"runs", "other_records"} {
+		all := `SELECT count(*) FROM decision_gate.` + table
+		if n := number(t, app, all); n != 0 {
+			t.Errorf("%s: without a tenant %d records are seen", table, n)
+		}
+		exec(t, app, `SELECT set_config('decision_gate.tenant', '2', false)`)
+		if n := number(t, app, all); n != 1 {
+			t.Errorf("%s: with a tenant %d records are seen", table, n)
+		}
+		if tag, err := app.Exec(t.Context(), `UPDATE decision_gate.`+table+` SET revision = 99`); err != nil || tag.RowsAffected() != 1 {
+			t.Errorf("%s: an update of everything is %v, %v", table, tag, err)
+		}
+		if _, err := app.Exec(t.Context(), `UPDATE decision_gate.`+table+` SET tenant = 1, k = 'x'`); err == nil {
+			t.Errorf("%s: a record was given to another tenant", table)
+		}
+		exec(t, app, `SELECT set_config('decision_gate.tenant', '', false)`)
+	}
+	for what, sql := range map[string]string{
+		"delete records":        `DELETE FROM decision_gate.runs`,
+		"truncate":              `TRUNCATE decision_gate.runs`,
+		"switch the rules off":  `ALTER TABLE decision_gate.runs DISABLE ROW LEVEL SECURITY`,
+		"query without rules":   `SET row_security = off; SELECT count(*) FROM decision_gate.runs`,
+		"become the owner":      `SET ROLE decision_gate_owner`,
+		"become the feed":       `SET ROLE decision_gate_feed`,
+		"change the schema":     `CREATE TABLE decision_gate.mine (x int)`,
+		"replace a function":    `CREATE OR REPLACE FUNCTION decision_gate.u64(bits bigint) RETURNS numeric LANGUAGE sql AS 'SELECT 1::numeric'`,
+		"set the clock back":    `DELETE FROM decision_gate.clock`,
+		"forge schema versions": `UPDATE decision_gate.schema_version SET version = 9`,
+	} {
+		if _, err := app.PgConn().Exec(t.Context(), sql).ReadAll(); err == nil {
+			t.Errorf("the plugin's user can %s", what)
+		}
+		exec(t, app, `RESET row_security`)
+	}
+}
+
+// What a call leaves in the session names no tenant: the next one, which may be another tenant's, begins with none.
+func TestTenantIsCleared(t *testing.T) {
+	name := database(t)
+	app := connect(t, server.DSN(pgtest.App, name))
+	tx, err := app.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context())
+	for what, sql := range map[string]string{
+		"commit": `SELECT decision_gate.commit_v1(false, '{00000000-0000-0000-0000-000000000001}', '{00000000-0000-0000-0000-000000000002}', '{1}',
+			'{2}', '{runs}', '{7}', '{9}', '{x}', '{1}', '{-1}', '{y}', '{z}', '{0}', '{0}')`,
+		"get":  `SELECT decision_gate.get_v1('{2}', '{runs}', '{7}', '{9}', '{x}', 1000)`,
+		"scan": `SELECT decision_gate.scan_v1(2::smallint, 'runs', 7, 9, '', 'zz', false, 10, 1000)`,
+	} {
+		if _, err := tx.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		var tenant string
+		if err := tx.QueryRow(t.Context(), `SELECT current_setting('decision_gate.tenant', true)`).Scan(&tenant); err != nil || tenant != "" {
+			t.Errorf("after a %s the session's tenant is %q, %v", what, tenant, err)
+		}
+	}
+}
+
+// The feed tells keys of all tenants, and there is no way through it to a body.
+func TestFeedReadsNoBody(t *testing.T) {
+	c := connect(t, server.Socket(database(t)))
+	if n := number(t, c, `SELECT count(*) FROM information_schema.column_privileges WHERE grantee = 'decision_gate_feed' AND column_name = 'body'`); n > 0 {
+		t.Errorf("the feed's role may read %d columns of bodies", n)
+	}
+	if n := number(t, c, `SELECT count(*) FROM pg_proc WHERE pronamespace = 'decision_gate'::regnamespace AND prosecdef AND proname <> 'changes_v1'`); n > 0 {
+		t.Errorf("%d more functions act as their owner", n)
+	}
+}
+
+// A commit that spans tenants is one commit, and keeps them apart.
+func TestCommitOverTenants(t *testing.T) {
+	s := open(t, options(server.DSN(pgtest.App, database(t))))
+	var ops []store.Op
+	for tenant := range uint64(5) {
+		ops = append(ops, put(key("quotas", tenant, "k"), strings.Repeat("x", int(tenant)+1)))
+	}
+	commit(t, s, ops...)
+	for tenant := range uint64(5) {
+		if got := body(t, s, key("quotas", tenant, "k")); len(got) != int(tenant)+1 {
+			t.Errorf("tenant %d has %q", tenant, got)
+		}
+	}
+}
+
+// People with SQL see runs and decisions as JSON, and cannot change anything.
+func TestViews(t *testing.T) {
+	name := database(t)
+	s := open(t, options(server.DSN(pgtest.App, name)))
+	commit(t, s,
+		put(key("runs", 1<<63, "run-1"), `{"head":{"run_id":"run-1","scenario_id":"s","status":"active","current_stage_id":"build"},"steps":2,"chain":"00"}`),
+		put(key("run_steps", 1<<63, "run-1", string(store.Uint64Segment(1))), `{"step":1,"host":"h","committed_at_unix_ms":1700000000000,"records":{"decision":{"outcome":1.0}}}`),
+		put(key("run_steps", 1<<63, "run-1", string(store.Uint64Segment(2))), `{"step":2,"host":"h","committed_at_unix_ms":1700000000001,"records":{"tool_call":{}}}`),
+		put(key("runs", 5, "\xff no JSON"), "\x00\xff"))
+	reader := connect(t, server.DSN(pgtest.Reader, name))
+	if n := number(t, reader, `SELECT count(*) FROM decision_gate.dg_runs WHERE tenant_id = 9223372036854775808 AND run_id = 'run-1' AND status = 'active' AND stage_id = 'build' AND steps = 2`); n != 1 {
+		t.Errorf("dg_runs has the run %d times", n)
+	}
+	if n := number(t, reader, `SELECT count(*) FROM decision_gate.dg_runs`); n != 2 {
+		t.Errorf("dg_runs has %d runs, 2 were written", n)
+	}
+	if n := number(t, reader, `SELECT count(*) FROM decision_gate.dg_decisions WHERE run_id = 'run-1' AND step = 1 AND decision ->> 'outcome' = '1.0'`); n != 1 {
+		t.Errorf("dg_decisions has the decision %d times", n)
+	}
+	if n := number(t, reader, `SELECT count(*) FROM decision_gate.dg_decisions`); n != 1 {
+		t.Errorf("dg_decisions has %d decisions, 1 was made", n)
+	}
+	for _, sql := range []string{`UPDATE decision_gate.runs SET revision = 1`, `DELETE FROM decision_gate.runs`, `UPDATE decision_gate.clock SET revision = 1`, `SELECT decision_gate.expire_v1(0, 1)`} {
+		if _, err := reader.Exec(t.Context(), sql); err == nil {
+			t.Errorf("a reader can %s", sql)
+		}
+	}
+	// The plugin's user does not get past its tenant by a view.
+	app := connect(t, server.DSN(pgtest.App, name))
+	if _, err := app.Exec(t.Context(), `SELECT count(*) FROM decision_gate.dg_runs`); err == nil {
+		t.Error("the plugin's user can use a view")
+	}
+}
