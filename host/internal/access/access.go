@@ -151,8 +151,8 @@ func (p *Policy) known(who *Principal) *Principal {
 	return who
 }
 
-// AllowTool says why the principal may not call a tool; nil when it may.
-func (p *Policy) AllowTool(_ *Principal, tool string) *Denial {
+// AllowTool says why a caller that is known may not call a tool; nil when it may.
+func (p *Policy) AllowTool(tool string) *Denial {
 	if len(p.tools) > 0 && !slices.Contains(p.tools, tool) {
 		return &Denial{Authenticated: true, Detail: "tool not authorized"}
 	}

@@ -56,7 +56,7 @@ func TestAllowTool(t *testing.T) {
 		{[]string{"precheck"}, "precheck", true},
 		{[]string{"precheck"}, "scenario_define", false},
 	} {
-		denial := New(Options{Tools: test.tools}).AllowTool(&Principal{}, test.tool)
+		denial := New(Options{Tools: test.tools}).AllowTool(test.tool)
 		if (denial == nil) != test.want || denial != nil && denial.Error() != "unauthorized: tool not authorized" {
 			t.Errorf("%v: %s: %v", test.tools, test.tool, denial)
 		}

@@ -73,33 +73,36 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (_ *admitted, why
 		a.body = nil
 		place.leave()
 	})
+	if received, why = s.receive(w, r, a, place, refused); why != nil {
+		a.leave()
+		return nil, why
+	}
+	return a, nil
+}
+
+// receive reads the body of a request that has a place, and counts it. label says why the client's correlation id is refused.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request, a *admitted, place *slot, label string) (received int, _ *refusal) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
 	received = len(body)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case !place.arrived():
-		a.leave()
-		return nil, &refusal{Error: errOverloaded}
+		return received, &refusal{Error: errOverloaded}
 	case errors.As(err, &tooLarge):
-		a.leave()
-		return nil, &refusal{Error: errBodyTooLarge}
+		return received, &refusal{Error: errBodyTooLarge}
 	case err != nil:
-		a.leave()
-		return nil, &refusal{Error: errInvalidRequest}
-	case refused != "":
-		a.leave()
-		return nil, s.refuseCorrelationID(r, who, refused)
+		return received, &refusal{Error: errInvalidRequest}
+	case label != "":
+		return received, s.refuseCorrelationID(r, a.who, label)
 	}
 	a.body = body
-	if s.busy.Add(int64(len(body))) > max(maxBusy, s.MaxBody) {
-		a.leave()
-		return nil, &refusal{Error: errOverloaded}
+	if s.busy.Add(int64(received)) > max(maxBusy, s.MaxBody) {
+		return received, &refusal{Error: errOverloaded}
 	}
-	if limited := s.limited(&who); limited != nil {
-		a.leave()
-		return nil, &refusal{Error: limited}
+	if limited := s.limited(&a.who); limited != nil {
+		return received, &refusal{Error: limited}
 	}
-	return a, nil
+	return received, nil
 }
 
 var (

@@ -12,21 +12,35 @@ import (
 // rpcPath is where the surface of Decision Gate is served.
 const rpcPath = "/rpc"
 
+// route is what is served at a path.
+type route struct {
+	// methods are those that it takes, as Allow names them.
+	methods string
+	serve   http.HandlerFunc
+}
+
 // Handler serves POST /rpc and the health routes (mcp contract §1.3), and POST /mcp. There is nothing to GET or DELETE at
 // /mcp: no stream outlives its request, and a session is nothing that is kept.
 func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+rpcPath, s.rpc)
-	mux.HandleFunc("POST "+standardPath, s.standardHTTP)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { s.writeHealth(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if s.Ready() && !s.slots.stopping() {
-			s.writeHealth(w, http.StatusOK, "ready", s.degraded()...)
-		} else {
-			s.writeHealth(w, http.StatusServiceUnavailable, "not_ready", s.degraded()...)
-		}
-	})
-	return s.local(plain(mux))
+	const post, get = "POST", "GET,HEAD"
+	return s.local(serveRoutes(map[string]route{
+		rpcPath:      {post, s.rpc},
+		standardPath: {post, s.standardHTTP},
+		"/healthz":   {get, s.healthz},
+		"/readyz":    {get, s.readyz},
+	}))
+}
+
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	s.writeHealth(w, http.StatusOK, "ok")
+}
+
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	status, word := http.StatusOK, "ready"
+	if !s.Ready() || s.slots.stopping() {
+		status, word = http.StatusServiceUnavailable, "not_ready"
+	}
+	s.writeHealth(w, status, word, s.degraded()...)
 }
 
 // writeHealth adds a member to the answer of mcp contract §7.2 only when there is something to name. The names are those of
@@ -68,22 +82,21 @@ func fields(r *http.Request) (n int) {
 	return n
 }
 
-// plain keeps ServeMux from answering in its own words: what is not one of our routes has an empty body, and no path is
+// serveRoutes is no ServeMux, which answers in its own words: what is not one of the routes has an empty body, and no path is
 // redirected to another.
-func plain(mux *http.ServeMux) http.Handler {
-	routes := map[string]string{rpcPath: "POST", standardPath: "POST", "/healthz": "GET,HEAD", "/readyz": "GET,HEAD"}
+func serveRoutes(routes map[string]route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		methods, known := routes[r.URL.EscapedPath()]
+		at, known := routes[r.URL.EscapedPath()]
 		switch {
 		case fields(r) > maxFields:
 			w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
 		case !known:
 			w.WriteHeader(http.StatusNotFound)
-		case !strings.Contains(","+methods+",", ","+r.Method+","):
-			w.Header().Set("Allow", methods)
+		case !slices.Contains(strings.Split(at.methods, ","), r.Method):
+			w.Header().Set("Allow", at.methods)
 			w.WriteHeader(http.StatusMethodNotAllowed)
 		default:
-			mux.ServeHTTP(w, r)
+			at.serve(w, r)
 		}
 	})
 }

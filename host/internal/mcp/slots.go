@@ -144,17 +144,3 @@ func (s *slots) stopping() bool {
 	defer s.mu.Unlock()
 	return s.draining
 }
-
-// taken is how many places are.
-func (s *slots) taken() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.used
-}
-
-// waiting is how many of them have a body that has not come.
-func (s *slots) waiting() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.reading.Len()
-}
