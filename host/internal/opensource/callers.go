@@ -103,7 +103,7 @@ func (t *translation) tokens() []string {
 func (t *translation) sendable(at string) []string {
 	all := t.list(at)
 	kept := slices.DeleteFunc(slices.Clone(all), func(text string) bool {
-		return strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
+		return strings.TrimSpace(text) != text || !printable(text)
 	})
 	switch {
 	case len(kept) == 0 && len(all) > 0:

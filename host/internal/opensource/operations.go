@@ -119,7 +119,7 @@ func serverURL(text string) (*url.URL, bool) {
 	return u, strings.EqualFold(u.Scheme, "http") || strings.EqualFold(u.Scheme, "https")
 }
 
-// maxURL is the length in bytes of the beyondest URL that the host takes.
+// maxURL is the length in bytes of the longest URL that the host takes.
 const maxURL = 8192
 
 // dispatch is which packets are disclosed.
@@ -181,7 +181,7 @@ func (t *translation) dispatchRule(at string) bool {
 	return true
 }
 
-// Lengths in bytes of the beyondest texts that rules of the host take.
+// Lengths in bytes of the longest texts that rules of the host take.
 const (
 	maxSelector = 4096
 	maxMessage  = 1024
