@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -58,6 +59,10 @@ func Dial(settings HTTP) (*Client, error) {
 	if settings.Token != "" && !secure && !settings.ClearToken && !isLoopback(address.Hostname()) {
 		return nil, fmt.Errorf("a token is not sent to %s in clear text: use https", address.Host)
 	}
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	if settings.Token != "" && !secure && !settings.ClearToken {
+		dialer.Control = onlyThisMachine
+	}
 	trust := &tls.Config{MinVersion: tls.VersionTLS12}
 	if settings.CA != nil {
 		trust.RootCAs = x509.NewCertPool()
@@ -70,7 +75,7 @@ func Dial(settings HTTP) (*Client, error) {
 	}
 	transport := &http.Transport{
 		// No Proxy: what the environment names would see the token and the evidence.
-		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		DialContext:            dialer.DialContext,
 		TLSClientConfig:        trust,
 		TLSHandshakeTimeout:    dialTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
@@ -89,19 +94,37 @@ func parseServer(server string) (*url.URL, error) {
 	u, err := url.Parse(server)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%q is no address of a server: write it like https://gate.example", server)
+		return nil, fmt.Errorf("%q is no address of a server: write it like https://gate.example", withoutSecrets(server))
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, fmt.Errorf("%q is no address of a server: it begins with http:// or https://", server)
+		return nil, fmt.Errorf("%q is no address of a server: it begins with http:// or https://", withoutSecrets(server))
 	case u.User != nil:
 		// It would be seen by everybody who lists the processes of the machine.
 		return nil, errors.New("the address of the server holds a password: use a token")
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("%q is no address of a server: nothing follows its path", server)
+		return nil, fmt.Errorf("%q is no address of a server: nothing follows its path", withoutSecrets(server))
 	}
 	if path := strings.TrimSuffix(u.Path, "/"); !strings.HasSuffix(path, rpcPath) {
 		u.Path = path + rpcPath
 	}
 	return u, nil
+}
+
+// withoutSecrets is an address that cannot be read, without a password or a query: errors end in the logs of pipelines.
+func withoutSecrets(server string) string {
+	server, _, _ = strings.Cut(server, "?")
+	if at := strings.LastIndex(server, "@"); at >= 0 {
+		return "…" + server[at:]
+	}
+	return server
+}
+
+// onlyThisMachine refuses an address of another machine. Attack stopped: the name localhost, which whoever answers for names
+// can give any address, and with it the token in clear text.
+func onlyThisMachine(_, address string, _ syscall.RawConn) error {
+	if at, err := netip.ParseAddrPort(address); err != nil || !at.Addr().Unmap().IsLoopback() {
+		return fmt.Errorf("a token is not sent to %s in clear text: use https", address)
+	}
+	return nil
 }
 
 func isLoopback(host string) bool {

@@ -189,6 +189,9 @@ func TestSettings(t *testing.T) {
 		"http://":                     "begins with http:// or https://",
 		"http://gate.example/%zz":     "no address of a server",
 		"https://ana:secret@gate":     "holds a password",
+		"https://ana:secret%zz@gate":  "write it like",
+		"https//ana:secret@gate":      "begins with http:// or https://",
+		"http://gate.example?secret":  "nothing follows its path",
 		"http://gate.example?x=1":     "nothing follows its path",
 		"http://gate.example/rpc#top": "nothing follows its path",
 	} {
