@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/client"
@@ -29,9 +30,13 @@ func (f *pageFlags) request(t *tenancyFlags) pageRequest {
 // more says how to go on. A host names a token after the last page too, so that of a page that is not full is not shown.
 func (f *pageFlags) more(out *screen, n int, token *string) {
 	if token != nil && uint64(n) >= f.Limit {
-		out.line("There may be more: --cursor '%s'", *token)
+		out.line("There may be more: --cursor %s", shellWord(*token))
 	}
 }
+
+// shellWord is a text as one word of a command line. Attack stopped: an id of somebody else with a quote in it, after which
+// a command follows that whoever copies the line would run.
+func shellWord(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 type scenarioListCommand struct {
 	pageFlags
