@@ -120,6 +120,11 @@ func (s *slots) drain(ctx context.Context) error {
 	case <-s.empty:
 		return nil
 	case <-ctx.Done():
+	}
+	select {
+	case <-s.empty: // also where there was no time to wait
+		return nil
+	default:
 		return ctx.Err()
 	}
 }
