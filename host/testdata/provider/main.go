@@ -96,6 +96,7 @@ func sign(q *question) map[string]any {
 	statement := map[string]any{
 		"scheme": "ed25519-bound", "provider_id": q.Params.Arguments.Query["provider_id"], "query": q.Params.Arguments.Query,
 		"evidence_hash": map[string]any{"algorithm": "sha256", "value": hex.EncodeToString(sum[:])},
+		"value_kind":    "json", "lane": "verified", "evidence_anchor": nil,
 	}
 	for _, name := range []string{"tenant_id", "namespace_id", "run_id", "scenario_id", "stage_id", "trigger_id", "trigger_time"} {
 		statement[name] = q.Params.Arguments.Context[name]

@@ -1,11 +1,12 @@
 // Package signature checks that evidence was signed by a key that the operator has named (mcp contract §5.5).
 //
 // There are two schemes. ed25519 signs the hash of a value and nothing else: the same signature is good for every question
-// that has the same answer, also next year. ed25519-bound signs the question, the run and the time with it. The package signs
+// that has the same answer, also next year. ed25519-bound signs the question, the run and the time with it, and what else in the answer decides. The package signs
 // nothing and keeps no private key; a rule that names no key accepts nothing.
 package signature
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"errors"
 
@@ -54,15 +55,23 @@ type statement struct {
 	TriggerID    gate.TriggerID       `member:"trigger_id"`
 	TriggerTime  gate.Timestamp       `member:"trigger_time"`
 	EvidenceHash canonical.HashDigest `member:"evidence_hash"`
+	// The hash is over bytes: the same bytes can be JSON or not, and compare otherwise.
+	ValueKind gate.ValueKind `member:"value_kind"`
+	// Attack stopped: whoever is between the host and the provider has what was merely asserted pass as verified, or gives it
+	// the anchor that a policy asks for.
+	Lane   gate.TrustLane       `member:"lane"`
+	Anchor *gate.EvidenceAnchor `member:"evidence_anchor" presence:"O"`
 }
 
-// Message is what a signature of a scheme signs: the hash alone, or with the question, the run and the time.
-func Message(scheme string, q gate.EvidenceQuery, ec gate.EvidenceContext, hash canonical.HashDigest) []byte {
+// Message is what a signature of a scheme signs of a result with a value, whose hash is at hand: the hash alone, or with all
+// that decides.
+func Message(scheme string, q gate.EvidenceQuery, ec gate.EvidenceContext, result *gate.EvidenceResult, hash canonical.HashDigest) []byte {
 	if scheme == Plain {
 		return canonical.Append(nil, hash, canonical.Canonical)
 	}
 	return canonical.Append(nil, statement{
 		scheme, q.ProviderID, q, ec.TenantID, ec.NamespaceID, ec.RunID, ec.ScenarioID, ec.StageID, ec.TriggerID, ec.TriggerTime, hash,
+		result.Value.Kind, cmp.Or(result.Lane, gate.Verified), result.EvidenceAnchor,
 	}, canonical.Canonical)
 }
 
@@ -90,7 +99,7 @@ func (r *Rule) Check(q gate.EvidenceQuery, ec gate.EvidenceContext, result *gate
 	if len(s.Signature) != ed25519.SignatureSize {
 		return errBytes
 	}
-	if !verify(key, Message(s.Scheme, q, ec, *result.EvidenceHash), s.Signature) {
+	if !verify(key, Message(s.Scheme, q, ec, result, *result.EvidenceHash), s.Signature) {
 		return errSignature
 	}
 	return nil

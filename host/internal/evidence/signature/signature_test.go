@@ -51,7 +51,7 @@ func signed(t testing.TB, scheme, value string) gate.EvidenceResult {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result.Signature = &gate.EvidenceSignature{Scheme: scheme, KeyID: "k", Signature: ed25519.Sign(signer(t), Message(scheme, query, about, hash))}
+	result.Signature = &gate.EvidenceSignature{Scheme: scheme, KeyID: "k", Signature: ed25519.Sign(signer(t), Message(scheme, query, about, &result, hash))}
 	return result
 }
 
@@ -65,13 +65,14 @@ func TestMessages(t *testing.T) {
 	params := canonical.NewObject([]canonical.Member{{Name: "b", Value: canonical.NewFloat(1)}, {Name: "a", Value: canonical.NewInt(2)}})
 	q := query
 	q.Params = &params
+	result := gate.EvidenceResult{Value: &gate.EvidenceValue{Kind: gate.JSONValue, JSON: canonical.NewString("production")}}
 	for scheme, want := range map[string]string{
 		Plain: `{"algorithm":"sha256","value":"80be2eb0944c0453a6ad339a56e1c8f39f8cc57a4e627758246ccfd274176fd8"}`,
-		Bound: `{"evidence_hash":{"algorithm":"sha256","value":"80be2eb0944c0453a6ad339a56e1c8f39f8cc57a4e627758246ccfd274176fd8"},` +
-			`"namespace_id":2,"provider_id":"ci","query":{"check_id":"tests","params":{"a":2,"b":1},"provider_id":"ci"},"run_id":"run","scenario_id":"sc",` +
-			`"scheme":"ed25519-bound","stage_id":"st","tenant_id":1,"trigger_id":"t","trigger_time":{"kind":"unix_millis","value":1710000000000}}`,
+		Bound: `{"evidence_anchor":null,"evidence_hash":{"algorithm":"sha256","value":"80be2eb0944c0453a6ad339a56e1c8f39f8cc57a4e627758246ccfd274176fd8"},` +
+			`"lane":"verified","namespace_id":2,"provider_id":"ci","query":{"check_id":"tests","params":{"a":2,"b":1},"provider_id":"ci"},"run_id":"run","scenario_id":"sc",` +
+			`"scheme":"ed25519-bound","stage_id":"st","tenant_id":1,"trigger_id":"t","trigger_time":{"kind":"unix_millis","value":1710000000000},"value_kind":"json"}`,
 	} {
-		if got := string(Message(scheme, q, about, hash)); got != want {
+		if got := string(Message(scheme, q, about, &result, hash)); got != want {
 			t.Errorf("%s:\n got %s\nwant %s", scheme, got, want)
 		}
 	}
@@ -161,7 +162,7 @@ func TestReplay(t *testing.T) {
 			q.Params = &one
 			result := signed(t, scheme, "production")
 			hash, _ := result.Value.Hash()
-			result.Signature.Signature = ed25519.Sign(signer(t), Message(scheme, q, ec, hash))
+			result.Signature.Signature = ed25519.Sign(signer(t), Message(scheme, q, ec, &result, hash))
 			if err := rule(t).Check(q, ec, &result); err != nil {
 				t.Fatal(err)
 			}
@@ -169,6 +170,34 @@ func TestReplay(t *testing.T) {
 			err := rule(t).Check(q, ec, &result)
 			if replayed := err == nil; replayed != (scheme == Plain || test.free) {
 				t.Errorf("another %s, %s: %v", name, scheme, err)
+			}
+		}
+	}
+}
+
+// TestChangedOnTheWay changes of a signed answer what decides beside its value. The plain scheme cannot tell, the bound one
+// must.
+func TestChangedOnTheWay(t *testing.T) {
+	for name, change := range map[string]func(*gate.EvidenceResult){
+		"asserted passes as verified": func(r *gate.EvidenceResult) { r.Lane = gate.Verified },
+		"an anchor is given": func(r *gate.EvidenceResult) {
+			r.EvidenceAnchor = &gate.EvidenceAnchor{AnchorType: "a", AnchorValue: "v"}
+		},
+		"text passes as JSON": func(r *gate.EvidenceResult) {
+			v, _ := canonical.Parse(r.Value.Bytes)
+			r.Value = &gate.EvidenceValue{Kind: gate.JSONValue, JSON: v}
+		},
+	} {
+		for _, scheme := range []string{Plain, Bound} {
+			result := gate.EvidenceResult{Lane: gate.Asserted, Value: &gate.EvidenceValue{Kind: gate.BytesValue, Bytes: []byte(`{"ok":true}`)}}
+			hash, _ := result.Value.Hash()
+			result.Signature = &gate.EvidenceSignature{Scheme: scheme, KeyID: "k", Signature: ed25519.Sign(signer(t), Message(scheme, query, about, &result, hash))}
+			if err := rule(t).Check(query, about, &result); err != nil {
+				t.Fatal(err)
+			}
+			change(&result)
+			if err := rule(t).Check(query, about, &result); (err == nil) != (scheme == Plain) {
+				t.Errorf("%s, %s: %v", name, scheme, err)
 			}
 		}
 	}
