@@ -13,11 +13,8 @@ import (
 // maxJointBytes bounds the bodies of joint commits: eight messages' worth of waiting is slower than two calls.
 const maxJointBytes = 8 << 20
 
-// commitCalls is how many calls of Commit are under way at a time: a store can write one while the other waits for its sync.
-const commitCalls = 2
-
-// storeClient is a store.Store whose calls go to whichever process lives. Concurrent Gets share one RPC, of which one is
-// under way at a time; concurrent Commits share commitCalls of them.
+// storeClient is a store.Store whose calls go to whichever process lives. Concurrent Gets share one RPC, and so do
+// concurrent Commits: one of each is under way at a time.
 type storeClient struct {
 	plugin  *supervisor
 	gets    coalesce.Caller[[]store.Key, []store.Record]
@@ -37,7 +34,6 @@ func newStore(plugin *supervisor) store.Store {
 	}
 	s.commits = coalesce.Caller[[]store.Commit, []store.Outcome]{
 		Limits: coalesce.Limits{Items: store.MaxCommits, Bytes: maxJointBytes},
-		Calls:  commitCalls,
 		Cost:   func(commits []store.Commit) (int, int) { return len(commits), commitBytes(commits) },
 		Call:   s.commitJointly,
 		Alone:  oneAtFault,

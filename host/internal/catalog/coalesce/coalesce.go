@@ -1,5 +1,5 @@
-// Package coalesce joins concurrent requests into one call: while as many calls are under way as may be, requests wait, and
-// all that wait are sent together when one returns. No timer delays anybody: a lone request is sent at once.
+// Package coalesce joins concurrent requests into one call: while a call is under way, requests wait, and all that wait
+// are sent together when it returns. No timer delays anybody: a lone request is sent at once.
 //
 // It does not retry and knows nothing of what it carries. A request never joins a call that is under way, so it sees
 // everything that was answered before it was made.
@@ -22,8 +22,6 @@ type Limits struct {
 type Caller[Req, Resp any] struct {
 	// Limits bound a call.
 	Limits Limits
-	// Calls is how many calls may be under way at a time, at least 1.
-	Calls int
 	// Cost is how much of the limits a request takes.
 	Cost func(Req) (items, bytes int)
 	// Call makes the call and answers one response for each request, in order. Its context ends when every caller of the
@@ -35,7 +33,7 @@ type Caller[Req, Resp any] struct {
 
 	mu      sync.Mutex
 	waiting []*request[Req, Resp]
-	calling int // how many calls are under way
+	calling bool
 }
 
 type request[Req, Resp any] struct {
@@ -71,13 +69,13 @@ func (c *Caller[Req, Resp]) Do(ctx context.Context, req Req) (Resp, error) {
 	}
 }
 
-// join adds a request, and starts calling when that may be.
+// join adds a request, and starts calling when nobody is.
 func (c *Caller[Req, Resp]) join(r *request[Req, Resp]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting = append(c.waiting, r)
-	if c.calling < max(c.Calls, 1) {
-		c.calling++
+	if !c.calling {
+		c.calling = true
 		go c.run()
 	}
 }
@@ -121,9 +119,7 @@ func (c *Caller[Req, Resp]) next() []*request[Req, Resp] {
 	batch := slices.Clone(c.waiting[:n])
 	// Delete clears the tail: the bodies of requests are not kept alive by the queue.
 	c.waiting = slices.Delete(c.waiting, 0, n)
-	if n == 0 {
-		c.calling--
-	}
+	c.calling = n > 0
 	joint := &call{callers: n}
 	joint.ctx, joint.cancel = context.WithCancel(context.Background())
 	for _, r := range batch {

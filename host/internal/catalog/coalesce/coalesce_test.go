@@ -85,33 +85,6 @@ func TestWaitersAreSentTogether(t *testing.T) {
 	})
 }
 
-func TestCallsBoundWhatIsUnderWay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fake{hold: make(chan struct{})}
-		c := f.caller()
-		c.Calls = 2
-		results := inFlight(c, t.Context(), "a", "b", "c", "d")
-		if got := fmt.Sprint(f.batches); got != "[[a] [b]]" {
-			t.Errorf("under way are %s", got)
-		}
-		f.hold <- struct{}{}
-		synctest.Wait()
-		if got := fmt.Sprint(f.batches); got != "[[a] [b] [c d]]" {
-			t.Errorf("after one has returned: %s", got)
-		}
-		close(f.hold)
-		for i, want := range []string{"a", "b", "c", "d"} {
-			if got := <-results[i]; got != want {
-				t.Errorf("request %s got %s", want, got)
-			}
-		}
-		synctest.Wait()
-		if c.calling != 0 {
-			t.Errorf("%d calls are under way at the end", c.calling)
-		}
-	})
-}
-
 func TestBytesBoundACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{hold: make(chan struct{})}
