@@ -92,6 +92,7 @@ debian:
 	@missing=''; command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; command -v strace >/dev/null || missing="$$missing strace"; \
 	command -v git >/dev/null || missing="$$missing git"; command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
+	[ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$$missing postgresql-15"; [ -x /usr/sbin/pgbouncer ] || missing="$$missing pgbouncer"; \
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	[ -z "$$missing" ] || { echo "installing$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing; }

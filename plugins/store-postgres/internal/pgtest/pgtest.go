@@ -45,7 +45,8 @@ type Server struct {
 
 	mu      sync.Mutex
 	process *os.Process
-	exited  chan struct{}
+	exited  <-chan struct{}
+	beside  []beside
 	names   int
 }
 
@@ -144,18 +145,8 @@ func (s *Server) Run() error {
 	cmd := exec.Command(filepath.Join(s.bin, "postgres"), s.args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = s.Dir, []string{"LC_ALL=C", "HOME=" + s.Dir}, log, log
 	cmd.SysProcAttr = attributes(who)
-	started, exited := make(chan error), make(chan struct{})
-	go func() {
-		// The system ends the server when the thread that started it ends, so this one lives as long as it does.
-		runtime.LockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-		close(exited)
-	}()
-	if err := <-started; err != nil {
+	exited, err := hold(cmd)
+	if err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -182,6 +173,51 @@ func (s *Server) await(exited <-chan struct{}) error {
 			return fmt.Errorf("the server does not answer: %w\n%s", err, s.Log())
 		}
 	}
+}
+
+// Launch starts another program of a database beside the server, as the same user in a folder that becomes its own. It ends
+// with the server.
+func (s *Server) Launch(dir, program string, args ...string) error {
+	who, err := asPostgres()
+	if err != nil {
+		return err
+	}
+	if who != nil {
+		if err := os.Chown(dir, int(who.Uid), int(who.Gid)); err != nil {
+			return err
+		}
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Dir, cmd.SysProcAttr = dir, attributes(who)
+	exited, err := hold(cmd)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beside = append(s.beside, beside{cmd.Process, exited})
+	return nil
+}
+
+// beside is a process that ends with the server.
+type beside struct {
+	process *os.Process
+	exited  <-chan struct{}
+}
+
+// hold starts a process. The system ends it when the thread that started it ends, so that thread lives as long as it does.
+func hold(cmd *exec.Cmd) (exited <-chan struct{}, err error) {
+	started, ended := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+		close(ended)
+	}()
+	return ended, <-started
 }
 
 // Log is what the server has logged.
@@ -250,6 +286,10 @@ func (s *Server) end(signal os.Signal) {
 // Stop ends the server and removes its folder.
 func (s *Server) Stop() {
 	s.end(syscall.SIGQUIT)
+	for _, b := range s.beside {
+		_ = b.process.Kill()
+		<-b.exited
+	}
 	_ = os.RemoveAll(s.Dir)
 }
 
