@@ -131,17 +131,21 @@ func run(args []string, std streams) int {
 		fmt.Fprintln(std.err, err)
 		return exitFailed
 	}
+	bare := len(args) == 0
 	switch {
-	case len(args) == 0:
+	case bare:
 		args = []string{"--help"}
 	case args[0] == "help":
 		args = append(slices.Clone(args[1:]), "--help")
 	}
 	parsed, err := parser.Parse(args)
-	if done >= 0 {
+	switch {
+	case bare:
+		// Not a yes: a pipeline whose variable with the command is empty must not go on.
+		return exitUsage
+	case done >= 0:
 		return done
-	}
-	if err != nil {
+	case err != nil:
 		tellUsage(err, std)
 		return exitUsage
 	}
