@@ -131,15 +131,25 @@ func (s *service) drain(drains []func(context.Context) error) error {
 }
 
 // drainHTTP lets the calls in flight end while the listener still tells that the host is not ready and new calls that they
-// should come again. Then it waits for the answers to leave, and not for clients that stall.
+// should come again. Then the answers have their time to leave.
 func (s *service) drainHTTP(ctx context.Context, server *http.Server) error {
-	err := s.host.Drain(ctx)
+	if err := s.host.Drain(ctx); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	s.door.empty(ctx, server)
+	return nil
+}
+
+// empty lets answers leave, which are stored and recorded by then: that one is not taken is no failure of the host. Attack
+// stopped: a client that takes none, and has every stop of the host look like one that cut off calls.
+func (e *entrance) empty(ctx context.Context, server *http.Server) {
+	defer server.Close()
 	tail, cancel := context.WithTimeout(ctx, tailPatience)
 	defer cancel()
 	if server.Shutdown(tail) != nil {
-		s.door.connections.DropWaiting(0)
+		e.connections.DropWaiting(0)
+		_ = server.Shutdown(ctx)
 	}
-	return errors.Join(err, server.Shutdown(ctx), server.Close())
 }
 
 // serveStdio serves standard input and returns how to drain it. A read of standard input cannot be interrupted; so it is
