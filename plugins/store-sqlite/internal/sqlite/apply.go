@@ -3,7 +3,6 @@ package sqlite
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
@@ -22,12 +21,6 @@ type transaction struct {
 	revision int64
 	// fresh is the number of commits that did something.
 	fresh int
-	// recalled: the id of a commit was known.
-	recalled bool
-	// hopeful: commits are taken for new ones that will not be refused, as nearly all are, and where that can be seen in the
-	// writing it is not looked up before. What then is otherwise ends the transaction with errLookCloser, so that nothing is
-	// answered but success, and the batch is written again without hope.
-	hopeful bool
 }
 
 // change is what one op will write.
@@ -45,11 +38,8 @@ type change struct {
 // nothing that would have to be undone. That is sound because no two ops of a commit have one key.
 func (t *transaction) apply(c store.Commit) (store.Outcome, error) {
 	digest := c.Digest()
-	if !t.hopeful {
-		if outcome, known, err := t.recall(c.ID, digest); known || err != nil {
-			t.recalled = true
-			return outcome, err
-		}
+	if outcome, known, err := t.recall(c.ID, digest); known || err != nil {
+		return outcome, err
 	}
 	changes := make([]change, len(c.Ops))
 	for i, op := range c.Ops {
@@ -58,10 +48,6 @@ func (t *transaction) apply(c store.Commit) (store.Outcome, error) {
 		changes[i], refusal, err = t.check(op)
 		if err != nil {
 			return store.Outcome{}, err
-		}
-		if refusal != nil && t.hopeful {
-			// The commit may be one that succeeded before, and is answered as it was then.
-			return store.Outcome{}, errLookCloser
 		}
 		if refusal != nil {
 			refusal.Op = i
@@ -90,9 +76,6 @@ func (t *transaction) check(op store.Op) (change, *store.Refusal, error) {
 	ch := change{key: store.AppendKey(nil, op.Key), body: op.Body, removed: op.Kind == store.OpDelete}
 	if op.Kind == store.OpAdd {
 		return t.checkAdd(op, ch)
-	}
-	if t.hopeful && op.Kind == store.OpPut && op.Expect == store.Absent() {
-		return ch, nil, nil // When the key has a row, removed or not, inserting another fails.
 	}
 	var current uint64
 	err := t.find.each(func(r row) (bool, error) {
@@ -171,7 +154,7 @@ func (t *transaction) put(ch change) error {
 		sum, body = s[:], ch.body
 	}
 	if ch.row == 0 {
-		return t.lookCloser(t.insert.run(t.revision, ch.key, sum, body))
+		return t.insert.run(t.revision, ch.key, sum, body)
 	}
 	return t.update.run(t.revision, sum, body, ch.row)
 }
@@ -192,18 +175,7 @@ func (t *transaction) recall(id [16]byte, digest [32]byte) (outcome store.Outcom
 
 func (t *transaction) remember(id [16]byte, digest [32]byte, outcome store.Outcome) error {
 	t.fresh++
-	return t.lookCloser(t.insertCommit.run(id[:], t.now.Unix(), digest[:], encodeOutcome(outcome)))
-}
-
-// errLookCloser ends a hopeful transaction.
-var errLookCloser = errors.New("a commit of a hopeful transaction is known, or would be refused")
-
-// lookCloser tells a row that was there already.
-func (t *transaction) lookCloser(err error) error {
-	if t.hopeful && isTaken(err) {
-		return errLookCloser
-	}
-	return err
+	return t.insertCommit.run(id[:], t.now.Unix(), digest[:], encodeOutcome(outcome))
 }
 
 const (

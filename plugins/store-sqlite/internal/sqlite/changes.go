@@ -86,8 +86,8 @@ func (s *Store) pause(ctx context.Context, wake <-chan struct{}) error {
 // changed reads the changes after a revision; more says that the page is full.
 func (s *Store) changed(ctx context.Context, after uint64) (set store.ChangeSet, more bool, err error) {
 	set.Complete = after
-	err = s.read(ctx, func(r *reader) (told int64, err error) {
-		err = r.changes.each(func(row row) (bool, error) {
+	err = s.read(ctx, func(r *reader) error {
+		return r.changes.each(func(row row) (bool, error) {
 			key, err := store.ParseKey(row.raw(1))
 			if err != nil {
 				return false, err
@@ -97,17 +97,17 @@ func (s *Store) changed(ctx context.Context, after uint64) (set store.ChangeSet,
 			set.Complete = revision
 			return true, nil
 		}, int64(after), int64(pageRecords)) // after fits: it is not above the newest.
-		return int64(set.Complete), err
 	})
 	return set, len(set.Changes) == pageRecords, err
 }
 
 // newest is the newest revision.
 func (s *Store) newest(ctx context.Context) (newest uint64, err error) {
-	err = s.read(ctx, func(r *reader) (told int64, err error) {
-		told, err = r.revision()
-		newest = uint64(told)
-		return told, err
+	err = s.read(ctx, func(r *reader) error {
+		return r.newest.each(func(row row) (bool, error) {
+			newest = uint64(row.integer(0))
+			return false, nil
+		})
 	})
 	return newest, err
 }

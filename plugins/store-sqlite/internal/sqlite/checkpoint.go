@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 )
@@ -22,17 +23,17 @@ const (
 // checkpointer keeps the write-ahead log short: it copies it into the database in the background, on a connection of
 // its own, and lets the writer restart it between two transactions, when most of it is copied and the wait is short.
 type checkpointer struct {
-	conn  *conn
-	store *Store
+	conn   *conn
+	busy   time.Duration
+	logger *slog.Logger
 
 	// frames is the length of the log, known from the writer's last transaction; copied is how many of them are copied.
 	frames, copied atomic.Int64
 	wake           chan struct{}
 	// gone is closed when the writer has ended.
 	gone <-chan struct{}
-	// started is the length of the log at the last copy, which the writer alone uses; tried is that at the last restart.
-	started int
-	tried   atomic.Int64
+	// started and tried are the lengths of the log at the last copy and the last restart; the writer alone uses them.
+	started, tried int
 }
 
 func newCheckpointer(s *Store) (*checkpointer, error) {
@@ -40,7 +41,7 @@ func newCheckpointer(s *Store) (*checkpointer, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &checkpointer{conn: c, store: s, wake: make(chan struct{}, 1), gone: s.writer.gone}
+	k := &checkpointer{conn: c, busy: s.options.BusyTimeout, logger: s.options.Logger, wake: make(chan struct{}, 1), gone: s.writer.gone}
 	s.writer.onLogged(k.logged)
 	// The copy is synced too, before the log may be overwritten.
 	if err := c.exec(`PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0`); err != nil {
@@ -53,8 +54,7 @@ func newCheckpointer(s *Store) (*checkpointer, error) {
 func (k *checkpointer) logged(frames int) {
 	k.frames.Store(int64(frames))
 	if frames < k.started {
-		k.started = 0
-		k.tried.Store(0)
+		k.started, k.tried = 0, 0
 		k.copied.Store(0)
 	}
 	if frames-k.started < copyFrames {
@@ -75,36 +75,28 @@ func (k *checkpointer) loop() {
 			return
 		case <-k.wake:
 		}
-		if k.store.syncer.failed() != nil {
-			continue // What is in the log may not be what is on the disk.
-		}
 		_, copied, err := k.conn.checkpoint(false)
-		if err = k.store.refuseSync(ignoreBusy(err)); err != nil {
-			// The log grows until this works again, and nobody's call fails of it, unless it was a sync that failed.
-			k.store.options.Logger.Error("copying the write-ahead log into the database failed; free disk space or look at the disk", "error", classify(context.Background(), err))
+		if ignoreBusy(err) != nil {
+			// The log grows until this works again, and nobody's call fails of it.
+			k.logger.Error("copying the write-ahead log into the database failed; free disk space or look at the disk", "error", classify(context.Background(), err))
 			continue
 		}
 		k.copied.Store(int64(max(copied, 0)))
 	}
 }
 
-// restartDue says whether the log should begin anew.
-func (k *checkpointer) restartDue() bool {
-	frames, copied, tried := k.frames.Load(), k.copied.Load(), k.tried.Load()
+// maybeRestart is called by the writer between transactions.
+func (k *checkpointer) maybeRestart(writer *conn) {
+	frames, copied := int(k.frames.Load()), int(k.copied.Load())
 	// What is left is copied with everybody waiting: let the background do most of it first, up to a point.
 	late := frames >= 4*restartFrames
-	return frames >= restartFrames && (tried == 0 || frames-tried >= copyFrames) && (frames-copied <= restartFrames/2 || late)
-}
-
-// maybeRestart is called by the writer in its turn, between transactions.
-func (k *checkpointer) maybeRestart(writer *conn) {
-	if !k.restartDue() || k.store.syncer.failed() != nil {
-		return // The writer's other goroutine has just done it, or the log must be left as it is.
+	if frames < restartFrames || frames-k.tried < copyFrames && k.tried > 0 || frames-copied > restartFrames/2 && !late {
+		return
 	}
-	k.tried.Store(k.frames.Load())
-	err := errors.Join(writer.busyTimeout(restartWait), ignoreRestart(writer), writer.busyTimeout(k.store.options.BusyTimeout))
-	if err = k.store.refuseSync(err); err != nil {
-		k.store.options.Logger.Error("restarting the write-ahead log failed; free disk space or look at the disk", "error", classify(context.Background(), err))
+	k.tried = frames
+	err := errors.Join(writer.busyTimeout(restartWait), ignoreRestart(writer), writer.busyTimeout(k.busy))
+	if err != nil {
+		k.logger.Error("restarting the write-ahead log failed; free disk space or look at the disk", "error", classify(context.Background(), err))
 	}
 }
 

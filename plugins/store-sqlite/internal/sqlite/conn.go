@@ -108,25 +108,6 @@ func (c *conn) checkpoint(restart bool) (frames, copied int, err error) {
 	return c.db.WALCheckpoint("main", mode)
 }
 
-// log is the open write-ahead log. Its Sync may be called while the connection works.
-func (c *conn) log() (logFile, error) {
-	file, err := c.db.FileControl("main", sqlite3.FCNTL_JOURNAL_POINTER)
-	if err != nil {
-		return nil, err
-	}
-	log, ok := file.(logFile)
-	if !ok {
-		return nil, fmt.Errorf("the driver's log is a %T, which cannot be synced", file)
-	}
-	return log, nil
-}
-
-// leaveLog makes closing leave the log as it is.
-func (c *conn) leaveLog() error {
-	_, err := c.db.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
-	return err
-}
-
 // emptyLog copies the whole log into the open database file and cuts the log to nothing.
 func (c *conn) emptyLog() error {
 	_, _, err := c.db.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
@@ -250,8 +231,6 @@ func (s *stmt) bind(args []any) (large bool, err error) {
 type row struct {
 	s *sqlite3.Stmt
 }
-
-func (r row) null(column int) bool { return r.s.ColumnType(column) == sqlite3.NULL }
 
 func (r row) integer(column int) int64 { return r.s.ColumnInt64(column) }
 

@@ -96,8 +96,8 @@ func recordCommit(name string) store.Commit {
 	return store.Commit{ID: newID(), Ops: []store.Op{put(key(name), strings.Repeat("x", 1024), store.Absent())}}
 }
 
-// Whatever the disk does, a commit that could not be written is not there, and after the disk has recovered the same commit
-// succeeds with the same id. Of failed syncs see TestFailedSyncIsNeverTriedAgain.
+// Whatever the disk does, a commit that met an error is not there, and after the disk has recovered the same commit
+// succeeds with the same id.
 func TestFailingDiskAcknowledgesNothing(t *testing.T) {
 	fail := func(err error) func(*disk) {
 		return func(d *disk) {
@@ -110,6 +110,10 @@ func TestFailingDiskAcknowledgesNothing(t *testing.T) {
 			d.write.Store(&hook)
 		}
 	}
+	failSync := func(d *disk) {
+		hook := func(string) error { return syscall.EIO }
+		d.sync.Store(&hook)
+	}
 	tests := []struct {
 		name   string
 		breaks func(*disk)
@@ -118,6 +122,7 @@ func TestFailingDiskAcknowledgesNothing(t *testing.T) {
 		{"no space", fail(noSpace), fault.Full},
 		{"no quota", fail(noQuota), fault.Full},
 		{"write error", fail(syscall.EIO), fault.Unavailable},
+		{"sync error", failSync, fault.Unavailable},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -150,6 +155,7 @@ func TestFailingDiskAcknowledgesNothing(t *testing.T) {
 				t.Error("a commit that failed is there, or one that succeeded is not")
 			}
 			d.write.Store(nil)
+			d.sync.Store(nil)
 			if err := tryCommit(t, s, c); err != nil {
 				t.Errorf("after the disk has recovered: %v", err)
 			}
@@ -180,9 +186,7 @@ func TestOneTooLargeRequestFailsAlone(t *testing.T) {
 	large := &request{ctx: t.Context(), done: make(chan struct{}), commits: []store.Commit{{ID: newID(), Ops: []store.Op{put(key("large"), strings.Repeat("x", 8<<20), store.Any())}}}}
 	small := &request{ctx: t.Context(), done: make(chan struct{}), commits: []store.Commit{recordCommit("small")}}
 	// The writer's loop is idle and its connection free: this is what it would do with a batch of both.
-	for _, d := range s.writer.write([]*request{small, large}) {
-		s.writer.answer(d)
-	}
+	s.writer.write([]*request{small, large})
 	if !fault.Is(large.err, fault.Full) || get(t, s, key("large")).Version != 0 {
 		t.Errorf("large: %v", large.err)
 	}

@@ -56,9 +56,6 @@ func classify(ctx context.Context, err error) error {
 	return fault.Wrap(fault.Internal, err, "the database refused a statement of the plugin; this is a bug")
 }
 
-// isTaken says whether a row could not be inserted because there is one with its key.
-func isTaken(err error) bool { return errors.Is(err, sqlite3.CONSTRAINT) }
-
 // ignoreBusy drops the error of a lock that another connection holds, where trying again later is as good.
 func ignoreBusy(err error) error {
 	if errors.Is(err, sqlite3.BUSY) {

@@ -20,9 +20,6 @@ func (s *Store) Health(ctx context.Context) error {
 	if err := s.files.inPlace(); err != nil {
 		return err
 	}
-	if err := s.syncer.failed(); err != nil {
-		return err
-	}
 	if s.full.Load() {
 		if err := s.probe(filepath.Dir(s.options.Path)); err != nil {
 			return err

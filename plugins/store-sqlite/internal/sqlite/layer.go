@@ -29,9 +29,6 @@ func (l layer) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, v
 	if !ok {
 		return nil, flags, errors.Join(fmt.Errorf("the driver's %T lacks what SQLite needs of a file", f), f.Close())
 	}
-	if flags&vfs.OPEN_WAL != 0 {
-		return &frameWriter{layerFile: layerFile{file}}, flags, nil
-	}
 	return layerFile{file}, flags, nil
 }
 

@@ -25,7 +25,7 @@ const (
 
 // checkLog refuses a log that has lost commits. SQLite takes the first frame that it cannot read for the end of the log: after
 // a cut or a changed byte it would go on from an earlier state without a word, and what was acknowledged would be decided
-// again. What a killed process has marked in the index says how many frames were synced.
+// again. The index of a process that was killed says how many frames were synced.
 //
 // Another process may be at work in the files. It appends, or begins the log anew with another salt; so a loss is one when
 // the index has not changed meanwhile.
@@ -40,7 +40,7 @@ func checkLog(path string) error {
 			"or restore a backup; to begin anew, remove the -wal", path)
 	}
 	for {
-		index, err := openIndex(target + "-shm")
+		index, err := readIndex(target + "-shm")
 		if err != nil {
 			return refuseFile(path, err)
 		}
@@ -51,7 +51,7 @@ func checkLog(path string) error {
 		if whole {
 			return nil
 		}
-		if again, err := openIndex(target + "-shm"); err == nil && again == index {
+		if again, err := readIndex(target + "-shm"); err == nil && again == index {
 			return fault.New(fault.Corrupt, "path: the log of %q, its -wal file, was cut or changed and lacks commits that were acknowledged; "+
 				"keep a copy of the file, its -wal and its -shm for analysis, and restore a backup; to go on without those commits, remove the -shm", path)
 		}
@@ -67,14 +67,14 @@ func sizeOf(path string) int64 {
 	return info.Size()
 }
 
-// logIndex is what the index says of the log: how many frames are committed, synced and copied into the database.
+// logIndex is what the index says of the log.
 type logIndex struct {
-	frames, synced, copied uint32
-	salt                   [8]byte
+	frames, copied uint32
+	salt           [8]byte
 }
 
-// openIndex answers an empty one when there is none.
-func openIndex(path string) (logIndex, error) {
+// readIndex answers an empty one when there is none that can be believed: SQLite makes it anew then.
+func readIndex(path string) (logIndex, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return logIndex{}, nil
@@ -83,14 +83,12 @@ func openIndex(path string) (logIndex, error) {
 		return logIndex{}, err
 	}
 	defer f.Close()
-	return readIndex(f)
-}
-
-// readIndex answers an empty one when there is none that can be believed: SQLite makes it anew then.
-func readIndex(f io.ReaderAt) (logIndex, error) {
-	var both [markOffset + 4]byte
-	if n, err := f.ReadAt(both[:], 0); n < len(both) {
-		return logIndex{}, endOf(err)
+	var both [2*indexHeaderSize + 4]byte
+	if _, err := io.ReadFull(f, both[:]); err != nil {
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			err = nil
+		}
+		return logIndex{}, err
 	}
 	header, second := both[:indexHeaderSize], both[indexHeaderSize:2*indexHeaderSize]
 	native := binary.NativeEndian
@@ -99,20 +97,18 @@ func readIndex(f io.ReaderAt) (logIndex, error) {
 	if !bytes.Equal(header, second) || header[12] == 0 || sum.a != native.Uint32(header[40:]) || sum.b != native.Uint32(header[44:]) {
 		return logIndex{}, nil
 	}
-	x := logIndex{frames: native.Uint32(header[16:]), copied: native.Uint32(both[2*indexHeaderSize:]), salt: [8]byte(header[32:40])}
-	x.synced = x.marked(native.Uint32(both[markOffset:]))
-	return x, nil
+	return logIndex{native.Uint32(header[16:]), native.Uint32(both[2*indexHeaderSize:]), [8]byte(header[32:40])}, nil
 }
 
-// within says whether the log holds all that the index says is synced.
+// within says whether the log holds all that the index tells of.
 func (x logIndex) within(path string) (bool, error) {
-	if x.synced == 0 {
+	if x.frames == 0 {
 		return true, nil
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return x.copied >= x.synced, nil
+			return x.copied >= x.frames, nil
 		}
 		return false, err
 	}
@@ -120,7 +116,7 @@ func (x logIndex) within(path string) (bool, error) {
 	log := bufio.NewReaderSize(f, maxPageSize)
 	var header [logHeaderSize]byte
 	if _, err := io.ReadFull(log, header[:]); err != nil {
-		return x.copied >= x.synced, endOf(err)
+		return x.copied >= x.frames, endOf(err)
 	}
 	if [8]byte(header[16:24]) != x.salt {
 		// Begun anew; or the salt itself has changed, and then its checksum is wrong.
@@ -138,7 +134,7 @@ func (x logIndex) follow(log io.Reader, header [logHeaderSize]byte) (bool, error
 		return false, nil
 	}
 	frame := make([]byte, frameHeaderSize+size)
-	for range x.synced {
+	for range x.frames {
 		if _, err := io.ReadFull(log, frame); err != nil {
 			return false, endOf(err)
 		}

@@ -30,7 +30,7 @@ func newReader(options Options) (*reader, error) {
 	err = c.prepareAll(map[**stmt]string{
 		&r.begin:    `BEGIN`,
 		&r.end:      `COMMIT`,
-		&r.get:      columns + `WHERE k = ?`,
+		&r.get:      columns + `WHERE k = ? AND sha256 IS NOT NULL`,
 		&r.forward:  columns + `WHERE k >= ? AND k < ? AND sha256 IS NOT NULL ORDER BY k`,
 		&r.backward: columns + `WHERE k >= ? AND k < ? AND sha256 IS NOT NULL ORDER BY k DESC`,
 		&r.changes:  `SELECT revision, k, sha256 IS NULL FROM records WHERE revision > ? ORDER BY revision LIMIT ?`,
@@ -43,36 +43,25 @@ func newReader(options Options) (*reader, error) {
 	return r, nil
 }
 
-// read calls f with a reader in a read transaction: all that f reads is of one point in time. f answers the newest revision
-// that the caller will tell of, by a record or by the lack of one: a commit that a reader was told of must not be lost in a
-// crash, so read waits until it is durable.
-func (s *Store) read(ctx context.Context, f func(*reader) (told int64, err error)) error {
-	told, err := s.snapshot(ctx, f)
-	if err != nil {
-		return err
-	}
-	return s.syncer.through(ctx, told)
-}
-
-func (s *Store) snapshot(ctx context.Context, f func(*reader) (told int64, err error)) (told int64, err error) {
+// read calls f with a reader in a read transaction: all that f reads is of one point in time.
+func (s *Store) read(ctx context.Context, f func(*reader) error) error {
 	select {
 	case <-s.closing:
-		return 0, errClosed()
+		return errClosed()
 	default:
 	}
 	select {
 	case r := <-s.pool:
 		defer func() { s.pool <- r }()
-		told, err = r.snapshot(ctx, f)
-		return told, classify(ctx, err)
+		return classify(ctx, r.snapshot(ctx, f))
 	case <-s.closing:
-		return 0, errClosed()
+		return errClosed()
 	case <-ctx.Done():
-		return 0, classify(ctx, ctx.Err())
+		return classify(ctx, ctx.Err())
 	}
 }
 
-func (r *reader) snapshot(ctx context.Context, f func(*reader) (told int64, err error)) (told int64, err error) {
+func (r *reader) snapshot(ctx context.Context, f func(*reader) error) (err error) {
 	r.interruptOn(ctx)
 	// The transaction ends even when ctx has: one left open would keep the log from ever starting anew.
 	defer func() {
@@ -84,18 +73,9 @@ func (r *reader) snapshot(ctx context.Context, f func(*reader) (told int64, err 
 		}
 	}()
 	if err := r.begin.run(); err != nil {
-		return 0, err
+		return err
 	}
 	return f(r)
-}
-
-// revision is the newest of the snapshot.
-func (r *reader) revision() (newest int64, err error) {
-	err = r.newest.each(func(row row) (bool, error) {
-		newest = row.integer(0)
-		return false, nil
-	})
-	return newest, err
 }
 
 // record reads a row of the columns above and checks the body against its sum.
@@ -122,27 +102,23 @@ func (s *Store) Get(ctx context.Context, keys []store.Key) ([]store.Record, erro
 	s.work.gets.Add(1)
 	s.work.keys.Add(int64(len(keys)))
 	records := make([]store.Record, len(keys))
-	err := s.read(ctx, func(r *reader) (told int64, err error) {
+	err := s.read(ctx, func(r *reader) error {
 		size := 0
 		for i, key := range keys {
 			records[i].Key = key
 			err := r.get.each(func(row row) (_ bool, err error) {
-				// A removed record has a row as well: that it is gone is told.
-				told = max(told, row.integer(0))
-				if !row.null(2) {
-					records[i], err = record(row)
-				}
+				records[i], err = record(row)
 				return false, err
 			}, store.AppendKey(nil, key))
 			if err != nil {
-				return told, err
+				return err
 			}
 			// Without this bound one call for the largest bodies would take all memory, only to be refused as a message.
 			if size += len(records[i].Body); size > store.MaxMessage {
-				return told, fault.New(fault.TooLarge, "the %d records asked for are larger than a message of %d bytes; ask for fewer at once", len(keys), store.MaxMessage)
+				return fault.New(fault.TooLarge, "the %d records asked for are larger than a message of %d bytes; ask for fewer at once", len(keys), store.MaxMessage)
 			}
 		}
-		return told, nil
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -198,17 +174,13 @@ func successor(k []byte) []byte { return append(k, 0) }
 
 // page reads records until the page is full; more says whether to ask again.
 func (s *Store) page(ctx context.Context, reverse bool, from, to []byte, limit uint64) (page []store.Record, more bool, err error) {
-	err = s.read(ctx, func(r *reader) (told int64, err error) {
-		// The rows of removed records are not read, so any commit may be told of.
-		if told, err = r.revision(); err != nil {
-			return told, err
-		}
+	err = s.read(ctx, func(r *reader) error {
 		query := r.forward
 		if reverse {
 			query = r.backward
 		}
 		size := 0
-		return told, query.each(func(row row) (bool, error) {
+		return query.each(func(row row) (bool, error) {
 			rec, err := record(row)
 			if err != nil {
 				return false, err

@@ -1,8 +1,8 @@
 // Package sqlite is a store in one SQLite file, for one or a few host processes on one machine.
 //
-// All commits that wait are written as one transaction, which is synced before any of them is answered, while the next
-// transaction is written. Readers have connections of their own and wait only when they have read what is not yet synced.
-// The package refuses to run without the write-ahead log and its syncs, and nothing that an operator can set weakens that.
+// All commits that wait are written as one transaction, which is synced before any of them is answered; readers have
+// connections of their own and never wait for the writer. The package refuses to run without the write-ahead log and
+// full syncs, and nothing that an operator can set weakens that.
 //
 // It expects commits and keys within the limits of package store, as store.RegisterServer lets through.
 package sqlite
@@ -43,7 +43,6 @@ type Options struct {
 type Store struct {
 	options Options
 	writer  *writer
-	syncer  *syncer
 	pool    chan *reader
 
 	// closing ends the goroutines, stopped says that they have ended.
@@ -90,7 +89,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.closeConns())
 	}
-	s.stopped.Go(s.writer.run)
+	s.stopped.Go(s.writer.loop)
 	s.stopped.Go(s.writer.checkpoints.loop)
 	return s, nil
 }
@@ -113,9 +112,6 @@ func (s *Store) open() error {
 		return err
 	}
 	if err := s.writer.prepare(); err != nil {
-		return refuseFile(s.options.Path, err)
-	}
-	if err := s.settle(); err != nil {
 		return refuseFile(s.options.Path, err)
 	}
 	for range readers {
@@ -157,7 +153,7 @@ func (s *Store) Close() error {
 		close(s.closing)
 		s.stopped.Wait()
 		err = s.closeConns()
-		s.options.Logger.Info("store closed", append(s.work.attrs(), "syncs", s.syncer.count.Load())...)
+		s.options.Logger.Info("store closed", s.work.attrs()...)
 	})
 	return classify(context.Background(), err)
 }
@@ -171,42 +167,19 @@ func (s *Store) closeConns() error {
 	}
 	// While open is failing the pool is not full; afterwards every reader comes back to it.
 	opened := len(s.pool)
-	var conns []*conn
 	if s.writer.checkpoints != nil {
 		opened = readers
-		conns = append(conns, s.writer.checkpoints.conn)
+		errs = append(errs, s.writer.checkpoints.conn.close())
 	}
 	for range opened {
-		conns = append(conns, (<-s.pool).conn)
+		errs = append(errs, (<-s.pool).close())
 	}
-	conns = append(conns, s.writer.conn)
-	unsound := s.endSyncs()
-	if unsound {
-		// What the kernel still has of the log may not be what is on the disk: copied now it could damage the database.
-		for _, c := range conns {
-			errs = append(errs, c.leaveLog())
-		}
-	}
-	for _, c := range conns[:len(conns)-1] {
-		errs = append(errs, c.close())
-	}
-	if s.files.replaced() && !unsound {
+	if s.files.replaced() {
 		// SQLite leaves the log of a file that has moved as it is, and would apply it to the replacement, and so damage it,
 		// when that is opened. The commits in the log belong into the file that was replaced.
 		errs = append(errs, s.writer.emptyLog())
 	}
 	return errors.Join(append(errs, s.writer.conn.close())...)
-}
-
-// endSyncs waits for syncs under way and answers whether one has failed.
-func (s *Store) endSyncs() (unsound bool) {
-	if s.syncer == nil {
-		return false
-	}
-	unsound = s.syncer.failed() != nil
-	s.syncer.close()
-	s.syncer.mark.close()
-	return unsound
 }
 
 // errClosed answers calls that come after Close.

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
+	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
@@ -34,26 +35,18 @@ type request struct {
 	done     chan struct{}
 }
 
-// writers is the number of goroutines that write, in turns: while one waits for the sync of what it has written, the other
-// writes the next transaction. A third would only make transactions smaller.
-const writers = 2
-
-// writer owns the only connection that writes records. Its goroutines take all requests that wait and write them as one
+// writer owns the only connection that writes records. Its loop takes all requests that wait and writes them as one
 // transaction, so that they share one sync.
 type writer struct {
-	// turn is held while the connection is used.
-	turn sync.Mutex
 	*conn
 	store       *Store
 	queue       chan *request
 	checkpoints *checkpointer
-	// gone is closed when the goroutines have ended.
+	// gone is closed when the loop has ended.
 	gone chan struct{}
 	now  func() time.Time
 	// sinceExpiry is the number of commits since old ids were removed.
 	sinceExpiry int
-	// careful is the number of transactions to come that are not hopeful.
-	careful int
 
 	begin, commit, rollback, newest         *stmt
 	find, counter, insert, update           *stmt
@@ -68,11 +61,13 @@ func newWriter(s *Store, c *conn) *writer {
 const journalLimit = restartFrames * 4096
 
 func (w *writer) prepare() error {
-	// NORMAL leaves the sync of a commit to the syncer. It still syncs the log before it is copied into the database, the
-	// database before the log begins anew, and the log's new header before its frames. Checkpoints are ours: SQLite's own would
-	// run inside the COMMIT of whoever passes the threshold and stall every call behind it.
-	err := w.exec(fmt.Sprintf(`PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=%d`, journalLimit))
+	// FULL syncs the log before COMMIT returns. Checkpoints are ours: SQLite's own would run inside the COMMIT of whoever
+	// passes the threshold and stall every call behind it.
+	err := w.exec(fmt.Sprintf(`PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=%d`, journalLimit))
 	if err != nil {
+		return err
+	}
+	if err := w.settle(); err != nil {
 		return err
 	}
 	return w.prepareAll(map[**stmt]string{
@@ -88,6 +83,22 @@ func (w *writer) prepare() error {
 		&w.insertCommit:  `INSERT INTO commits (id, at, ops, outcome) VALUES (?, ?, ?, ?)`,
 		&w.expireCommits: `DELETE FROM commits WHERE id IN (SELECT id FROM commits WHERE at < ? ORDER BY at LIMIT ?)`,
 	})
+}
+
+// settle makes durable what SQLite recovers from the log of a process that was killed: its last transaction may have
+// been written and not synced. A repeat of that commit would be answered from the record of its id, without a sync of
+// its own. The log is copied, not only synced: after a failed sync the kernel may call pages clean that are not on disk.
+func (w *writer) settle() error {
+	log, err := os.Open(w.store.options.Path + "-wal")
+	if err == nil {
+		err = errors.Join(log.Sync(), log.Close())
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// Where another process has the file open there was nothing to recover, and it may keep us from copying.
+	_, _, err = w.checkpoint(true)
+	return ignoreBusy(err)
 }
 
 // Commit implements store.Store.
@@ -133,18 +144,9 @@ func bodyBytes(commits []store.Commit) int {
 	return size
 }
 
-// run ends when the store closes.
-func (w *writer) run() {
-	defer close(w.gone)
-	var loops sync.WaitGroup
-	for range writers {
-		loops.Go(w.loop)
-	}
-	loops.Wait()
-}
-
-// loop is one of the writer's goroutines.
+// loop is the writer's goroutine.
 func (w *writer) loop() {
+	defer close(w.gone)
 	var held *request
 	for {
 		first := held
@@ -156,25 +158,11 @@ func (w *writer) loop() {
 				return
 			}
 		}
-		var done []written
-		done, held = w.takeTurn(first)
-		for _, d := range done {
-			w.answer(d)
-		}
-		if w.checkpoints.restartDue() {
-			w.turn.Lock()
-			w.checkpoints.maybeRestart(w.conn)
-			w.turn.Unlock()
-		}
+		var batch []*request
+		batch, held = w.collect(first)
+		w.write(batch)
+		w.checkpoints.maybeRestart(w.conn)
 	}
-}
-
-// takeTurn writes the first request and all that wait by then.
-func (w *writer) takeTurn(first *request) (done []written, held *request) {
-	w.turn.Lock()
-	defer w.turn.Unlock()
-	batch, held := w.collect(first)
-	return w.write(batch), held
 }
 
 // collect adds to the first request all that wait and fit.
@@ -212,40 +200,10 @@ func (r *request) answer(outcomes []store.Outcome, err error) {
 	close(r.done)
 }
 
-// written is a transaction that is committed and may not be synced.
-type written struct {
-	batch    []*request
-	outcomes [][]store.Outcome
-	// revision is the newest that its outcomes may tell of: also refusals tell of other commits.
-	revision int64
-	// unnumbered: it may tell of what has no revision, the ids of commits.
-	unnumbered bool
-}
-
-// answer answers what is written, once that is durable.
-func (w *writer) answer(d written) {
-	var err error
-	if d.unnumbered {
-		err = w.store.syncer.now(d.revision)
-	} else {
-		err = w.store.syncer.through(context.Background(), d.revision)
-	}
-	for i, req := range d.batch {
-		if err != nil {
-			req.answer(nil, err)
-			continue
-		}
-		req.answer(d.outcomes[i], nil)
-	}
-	if err == nil {
-		w.store.news.tell()
-	}
-}
-
-// write answers every request of the batch that fails; the others are committed. When one of them cannot be written, because
-// it meets a damaged page or does not fit on the disk, the transaction of all is undone and each is tried alone, so that one
-// cannot fail the others. After a failed sync nothing is tried again: what the kernel holds of the file is unknown.
-func (w *writer) write(batch []*request) (done []written) {
+// write answers every request of the batch. When one of them cannot be written, because it meets a damaged page or does
+// not fit on the disk, the transaction of all is undone and each is tried alone, so that one cannot fail the others.
+// After a failed sync nothing is tried again: what the kernel holds of the file is unknown.
+func (w *writer) write(batch []*request) {
 	batch = slices.DeleteFunc(batch, func(req *request) bool {
 		// Nobody waits any more, and the caller's retry will bring the same commit.
 		ended := req.ctx.Err() != nil
@@ -255,55 +213,38 @@ func (w *writer) write(batch []*request) (done []written) {
 		return ended
 	})
 	if len(batch) == 0 {
-		return nil
+		return
 	}
-	d, err := w.transaction(batch)
+	outcomes, err := w.transaction(batch)
 	if separable := fault.Is(err, fault.Corrupt) || fault.Is(err, fault.Full) || fault.Is(err, fault.TooLarge); separable && len(batch) > 1 {
 		for _, req := range batch {
-			done = append(done, w.write([]*request{req})...)
+			w.write([]*request{req})
 		}
-		return done
+		return
 	}
 	if fault.Is(err, fault.Full) {
 		w.store.full.Store(true)
 	}
+	for i, req := range batch {
+		if err != nil {
+			req.answer(nil, err)
+			continue
+		}
+		req.answer(outcomes[i], nil)
+	}
 	if err == nil {
-		return []written{d}
+		w.store.news.tell()
 	}
-	for _, req := range batch {
-		req.answer(nil, err)
-	}
-	return nil
 }
 
-// transaction commits the batch.
-func (w *writer) transaction(batch []*request) (d written, err error) {
-	defer func() { err = classify(context.Background(), w.store.refuseSync(err)) }()
-	if err := w.store.syncer.failed(); err != nil {
-		return d, err
-	}
+// transaction applies the batch and makes it durable. Its outcomes are answered only when COMMIT has returned.
+func (w *writer) transaction(batch []*request) (outcomes [][]store.Outcome, err error) {
+	defer func() { err = classify(context.Background(), err) }()
 	if err := w.store.files.inPlace(); err != nil {
-		return d, err
+		return nil, err
 	}
-	if w.careful > 0 {
-		w.careful--
-		return w.attempt(batch, false)
-	}
-	if d, err = w.attempt(batch, true); errors.Is(err, errLookCloser) {
-		w.careful = carefulFor
-		return w.attempt(batch, false)
-	}
-	return d, err
-}
-
-// carefulFor is the number of transactions that are looked up commit by commit after one that had to be undone: under
-// contention for the same records every other one would be, and be written twice.
-const carefulFor = 16
-
-// attempt makes a transaction of the batch, hopeful or not, see transaction.
-func (w *writer) attempt(batch []*request, hopeful bool) (d written, err error) {
 	if err := w.begin.run(); err != nil {
-		return d, err
+		return nil, err
 	}
 	defer func() {
 		// SQLite has ended the transaction itself after some errors.
@@ -311,31 +252,30 @@ func (w *writer) attempt(batch []*request, hopeful bool) (d written, err error) 
 			err = errors.Join(err, w.rollback.run())
 		}
 	}()
-	t := &transaction{writer: w, now: w.now(), hopeful: hopeful}
+	t := &transaction{writer: w, now: w.now()}
 	if t.revision, err = w.newestRevision(); err != nil {
-		return d, err
+		return nil, err
 	}
 	for _, req := range batch {
 		answers := make([]store.Outcome, len(req.commits))
 		for i, c := range req.commits {
 			if answers[i], err = t.apply(c); err != nil {
-				return d, err
+				return nil, err
 			}
 		}
-		d.outcomes = append(d.outcomes, answers)
+		outcomes = append(outcomes, answers)
 	}
 	if err := t.expire(w.store.options.CommitIDLifetime); err != nil {
-		return d, err
+		return nil, err
 	}
 	if err := w.commit.run(); err != nil {
-		return d, err
+		return nil, err
 	}
 	if w.sinceExpiry += t.fresh; w.sinceExpiry >= expireEvery {
 		w.sinceExpiry = 0
 	}
 	w.store.work.count(batch)
-	d.batch, d.revision, d.unnumbered = batch, t.revision, t.fresh > 0 || t.recalled
-	return d, nil
+	return outcomes, nil
 }
 
 func (w *writer) newestRevision() (newest int64, err error) {
