@@ -225,7 +225,7 @@ func (p *pageRun) validate(b block) {
 			p.t.Fatal(err)
 		}
 	}
-	for _, mine := range []string{"store-mine", "evidence-mine"} {
+	for _, mine := range []string{"store-mine", "evidence-mine", "store-postgres"} {
 		if err := os.Symlink("store-sqlite", filepath.Join(binaries, mine)); err != nil && !errors.Is(err, fs.ErrExist) {
 			p.t.Fatal(err)
 		}
@@ -234,7 +234,7 @@ func (p *pageRun) validate(b block) {
 		p.t.Fatal(err)
 	}
 	cmd := exec.Command(filepath.Join(binaries, "decision-gate"), "validate", "--config", path)
-	cmd.Env = append(os.Environ(), "DATABASE_DIR=/var/lib/decision-gate")
+	cmd.Env = append(os.Environ(), "DATABASE_DIR=/var/lib/decision-gate", "DATABASE_URL=postgres://gate@db.example/gate?sslmode=verify-full")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		p.t.Errorf("%v: %v\n%s", b, err, out)
 	}

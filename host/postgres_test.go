@@ -1,0 +1,107 @@
+package host_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/decision-gate-host/decision-gate-host/sdk/launch/launchtest"
+)
+
+// database is a PostgreSQL server that can be killed.
+type database struct {
+	t     *testing.T
+	dsn   string
+	input io.WriteCloser
+	lines *bufio.Scanner
+}
+
+func startDatabase(t *testing.T) *database {
+	t.Helper()
+	cmd := exec.Command(launchtest.Build(t, "../plugins/store-postgres/internal/pgserver"))
+	cmd.Stderr = os.Stderr
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		input.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	d := &database{t: t, input: input, lines: bufio.NewScanner(output)}
+	d.dsn = d.line()
+	return d
+}
+
+func (d *database) line() string {
+	d.t.Helper()
+	if !d.lines.Scan() {
+		d.t.Fatalf("the database server: %v", d.lines.Err())
+	}
+	return d.lines.Text()
+}
+
+// crash kills the server with all of its processes, and starts it again.
+func (d *database) crash() {
+	d.t.Helper()
+	if _, err := fmt.Fprintln(d.input, "crash"); err != nil {
+		d.t.Fatal(err)
+	}
+	d.line()
+}
+
+// postgresHCL is the configuration of a host on a database server.
+func postgresHCL(t *testing.T, dsn string) string {
+	t.Helper()
+	program := filepath.Join(plugins(t), "store-postgres")
+	if _, err := os.Stat(program); err != nil {
+		if err := os.Rename(launchtest.Build(t, "../plugins/store-postgres"), program); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, after, _ := strings.Cut(hcl, `plugin "store" "sqlite"`)
+	_, after, _ = strings.Cut(after, "\n}\n")
+	return before + fmt.Sprintf("plugin \"store\" \"postgres\" {\n  command         = \"store-postgres\"\n  health_interval = \"200ms\"\n  config { dsn = %q }\n}\n", dsn) + after
+}
+
+// TestPostgres decides a gate on two hosts with one database, whose server is killed in between: what was decided stays so, on
+// both, and both go on.
+func TestPostgres(t *testing.T) {
+	db := startDatabase(t)
+	hosts := []*fixture{openWith(t, t.TempDir(), postgresHCL(t, db.dsn)), openWith(t, t.TempDir(), postgresHCL(t, db.dsn))}
+	first := defineOn(hosts[0], "gate", object{"provider_id": "env", "check_id": "get", "params": object{"key": "DEPLOY_ENV"}}, "staging")
+	runs := []run{first, {hosts[1], first.scenario, first.id, first.tenant}}
+	given := map[string]string{}
+	for round := range 3 {
+		for i, r := range runs {
+			trigger := fmt.Sprintf("t-%d-%d", round, i)
+			answer := r.at(trigger, inSummer)
+			if got := outcome(t, answer); got != "hold" {
+				t.Errorf("%s: %s, want hold", trigger, got)
+			}
+			given[trigger] = string(answer.Result)
+		}
+		db.crash()
+		for trigger, want := range given {
+			for i, r := range runs {
+				if got := r.at(trigger, inSummer); got.Error != nil || string(got.Result) != want {
+					t.Errorf("after a crash of the database host %d answers %s of %s, it was %s", i, got.Result, trigger, want)
+				}
+			}
+		}
+	}
+}
