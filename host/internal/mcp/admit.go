@@ -116,6 +116,6 @@ var (
 const maxBusy = 32 << 20
 
 func (s *Server) refuseCorrelationID(r *http.Request, who caller, label string) *refusal {
-	s.Logger.WarnContext(r.Context(), "correlation id refused", "server_correlation_id", who.serverID, "label", label)
+	s.Logger.DebugContext(r.Context(), "correlation id refused", "server_correlation_id", who.serverID, "label", label)
 	return &refusal{Error: refuse(InvalidCorrelationID, "invalid correlation id"), label: label}
 }
