@@ -79,6 +79,7 @@ var wrongStores = map[string]struct{ right, wrong, caught string }{
 	"a version comes back":   {"SET revision = v_next, sha256 = v_sum", "SET revision = 1, sha256 = v_sum", "version-grows"},
 	"pages begin anew":       {"k >= $3", "k >= ''", "scan-pages"},
 	"namespaces meet":        {"tenant = $1 AND namespace = $2 AND", "tenant = $1 AND $2::bigint IS NOT NULL AND", "scan-scope"},
+	"batches side by side":   {"decision_gate.clock WHERE one FOR UPDATE", "decision_gate.clock WHERE one", "changes-complete"},
 	"settings ignored":       {"current_setting('fsync') <> 'on'", "false", "server-unsafe"},
 }
 

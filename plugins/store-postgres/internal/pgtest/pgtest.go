@@ -72,7 +72,9 @@ func Start(settings ...string) (s *Server, err error) {
 	}
 	s.args = []string{"-D", filepath.Join(s.Dir, "data"), "-k", s.Dir, "-p", strconv.Itoa(s.Port)}
 	// Small buffers: several servers may run beside each other on a small machine.
-	for _, setting := range append([]string{"listen_addresses=127.0.0.1", "shared_buffers=32MB", "max_connections=100", "log_min_messages=warning"}, settings...) {
+	for _, setting := range append([]string{"listen_addresses=127.0.0.1", "shared_buffers=32MB", "max_connections=100", "log_min_messages=warning",
+		// Before it recovers from a crash the server syncs what is on its disk, by default file by file of every test's database.
+		"recovery_init_sync_method=syncfs"}, settings...) {
 		s.args = append(s.args, "-c", setting)
 	}
 	if err := s.Run(); err != nil {
@@ -353,4 +355,17 @@ func (s *Server) Set(name, value string) error {
 		}
 	}
 	return fmt.Errorf("%s is not %s after %v", name, value, startTimeout)
+}
+
+// WriteFile writes a file into Dir that the server's user alone reads.
+func (s *Server) WriteFile(name string, content []byte) error {
+	who, err := asPostgres()
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(s.Dir, name)
+	if err := os.WriteFile(path, content, 0o600); err != nil || who == nil {
+		return err
+	}
+	return os.Chown(path, int(who.Uid), int(who.Gid))
 }

@@ -158,7 +158,7 @@ func (s *Store) again(ctx context.Context, what string, f func(ctx context.Conte
 		if err == nil || ctx.Err() != nil || !lost(err) {
 			return classify(ctx, err)
 		}
-		if n == 1 {
+		if n == 1 && !crowded(err) {
 			// The others in the pool went through the same broken server or network.
 			s.pool.Reset()
 		}

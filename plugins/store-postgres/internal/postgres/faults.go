@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
@@ -70,6 +72,8 @@ func classify(ctx context.Context, err error) error {
 		return fault.Wrap(fault.ReasonOf(ctx.Err()), ctx.Err(), "the call ended before the database answered")
 	case errors.As(err, &server):
 		return classifyServer(server)
+	case unreadable(err):
+		return fault.Wrap(fault.Internal, err, "the database answered something else than was asked for")
 	case pgconn.Timeout(err):
 		return fault.Wrap(fault.Unavailable, quiet(err), "the database server did not answer in time")
 	}
@@ -123,11 +127,19 @@ func lost(err error) bool {
 	}
 	var server *pgconn.PgError
 	if errors.As(err, &server) {
-		switch server.Code {
-		case "57P01", "57P02", "57P03", "25006", "53300", "40001", "40P01":
-			return true
-		}
-		return strings.HasPrefix(server.Code, "08")
+		return crowded(err) || slices.Contains([]string{"57P01", "57P02", "57P03", "25006"}, server.Code) || strings.HasPrefix(server.Code, "08")
 	}
-	return true
+	return !unreadable(err)
+}
+
+// crowded says whether the server is well and the call met others: a deadlock, or no connection left.
+func crowded(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && slices.Contains([]string{"53300", "40001", "40P01"}, server.Code)
+}
+
+// unreadable says whether an answer arrived and is not what was asked for, as from functions of another version.
+func unreadable(err error) bool {
+	var column pgx.ScanArgError
+	return errors.As(err, &column) || errors.Is(err, pgx.ErrNoRows)
 }

@@ -1,0 +1,65 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/plugins/store-postgres/internal/pgtest"
+	"github.com/decision-gate-host/decision-gate-host/sdk/store"
+)
+
+// Commits that wait together become one transaction, and those among them that are refused do not touch the others.
+func TestCommitsThatWaitShareATransaction(t *testing.T) {
+	name := database(t)
+	s := open(t, options(server.DSN(pgtest.App, name)))
+	commit(t, s, put(key("runs", 1, "taken"), "1"))
+	holder := connect(t, server.Socket(name))
+	tx, err := holder.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background())
+	if _, err := tx.Exec(t.Context(), `SELECT FROM decision_gate.clock FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	const commits = 64
+	var wg sync.WaitGroup
+	refused := make([]bool, commits)
+	for i := range commits {
+		wg.Go(func() {
+			ops := []store.Op{put(key("run_steps", uint64(i%7), fmt.Sprint(i)), "step")}
+			if i%8 == 5 {
+				ops = append(ops, store.Op{Kind: store.OpPut, Key: key("runs", 1, "taken"), Expect: store.Absent()})
+			}
+			outcomes, err := s.Commit(t.Context(), []store.Commit{{ID: newID(), Ops: ops}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			refused[i] = outcomes[0].Refusal != nil && outcomes[0].Refusal.Reason == store.Conflict && outcomes[0].Refusal.Op == 1
+		})
+	}
+	// Both writers wait for the lock, and the others behind them.
+	watch := connect(t, server.Socket(name))
+	for number(t, watch, `SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock' AND query LIKE '%commit_v1%'`, name) < 2 || s.Waiting() < commits/2 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	for i, got := range refused {
+		if got != (i%8 == 5) {
+			t.Errorf("commit %d is refused: %v", i, got)
+		}
+	}
+	if n := number(t, watch, `SELECT count(*) FROM decision_gate.run_steps`); n != commits-commits/8 {
+		t.Errorf("%d steps were written, want %d", n, commits-commits/8)
+	}
+	if n := number(t, watch, `SELECT count(DISTINCT xmin::text) FROM decision_gate.run_steps`); n > commits/4 {
+		t.Errorf("%d commits took %d transactions", commits, n)
+	}
+}
