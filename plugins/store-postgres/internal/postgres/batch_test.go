@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ func TestCommitsThatWaitShareATransaction(t *testing.T) {
 	}
 	const commits = 64
 	var wg sync.WaitGroup
+	var sending atomic.Int32
 	refused := make([]bool, commits)
 	for i := range commits {
 		wg.Go(func() {
@@ -34,6 +36,7 @@ func TestCommitsThatWaitShareATransaction(t *testing.T) {
 			if i%8 == 5 {
 				ops = append(ops, store.Op{Kind: store.OpPut, Key: key("runs", 1, "taken"), Expect: store.Absent()})
 			}
+			sending.Add(1)
 			outcomes, err := s.Commit(t.Context(), []store.Commit{{ID: newID(), Ops: ops}})
 			if err != nil {
 				t.Error(err)
@@ -42,11 +45,12 @@ func TestCommitsThatWaitShareATransaction(t *testing.T) {
 			refused[i] = outcomes[0].Refusal != nil && outcomes[0].Refusal.Reason == store.Conflict && outcomes[0].Refusal.Op == 1
 		})
 	}
-	// Both writers wait for the lock, and the others behind them.
+	// A writer has a batch that waits for the lock, and what came later waits behind it.
 	watch := connect(t, server.Socket(name))
-	for number(t, watch, `SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock' AND query LIKE '%commit_v1%'`, name) < 2 || s.Waiting() < commits/2 {
-		time.Sleep(time.Millisecond)
-	}
+	waitFor(t, "a commit meets the lock", func() bool {
+		return sending.Load() == commits && number(t, watch, lockWaiters, name) > 0
+	})
+	time.Sleep(20 * time.Millisecond)
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}

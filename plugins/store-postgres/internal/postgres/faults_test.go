@@ -114,9 +114,7 @@ func TestDeadlockBroken(t *testing.T) {
 		ended <- err
 	}()
 	watch := connect(t, server.Socket(name))
-	for number(t, watch, `SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'`, name) == 0 {
-		time.Sleep(5 * time.Millisecond)
-	}
+	waitFor(t, "the commit meets the lock", func() bool { return number(t, watch, lockWaiters, name) > 0 })
 	// The commit has the clock and waits for the row; this session has the row and now waits for the clock.
 	_, err = tx.Exec(t.Context(), `SELECT FROM decision_gate.clock FOR UPDATE`)
 	_ = tx.Rollback(t.Context())

@@ -105,3 +105,16 @@ func body(t *testing.T, s *postgres.Store, k store.Key) string {
 	}
 	return string(records[0].Body)
 }
+
+// lockWaiters counts the sessions of a database that wait for a lock.
+const lockWaiters = `SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'`
+
+// waitFor waits until something is so.
+func waitFor(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not so after 20 s", what)
+		}
+	}
+}
