@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -63,6 +64,11 @@ func TestStalledConnections(t *testing.T) {
 				case <-time.After(5 * time.Millisecond):
 				}
 				response, err := client.Post(p.url+"/rpc", "application/json", strings.NewReader(list))
+				// Where more connections come than there may be, the one that has waited longest is closed, and on a busy machine
+				// that may be this one. It makes another; that it is served is what counts.
+				if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) {
+					continue
+				}
 				if err != nil {
 					t.Errorf("a healthy client is told %v", err)
 					return
