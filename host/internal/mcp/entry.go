@@ -79,7 +79,9 @@ func (s *Server) enter(ctx context.Context, who caller, tool string, arguments a
 	if registers {
 		s.recordUsage(who, tool, where, toolCall)
 	}
-	s.recordUsage(who, tool, where, usageOf(arguments)...)
+	if who.trail != nil { // a data shape is written out only to be measured for the record
+		s.recordUsage(who, tool, where, usageOf(arguments)...)
+	}
 	return nil
 }
 
