@@ -53,6 +53,9 @@ type cli struct {
 	Plugin struct {
 		Pin pinCommand `cmd:"" help:"Write the sum and the manifest of every plugin into the lock file."`
 	} `cmd:"" help:"Tend the plugins of a configuration."`
+	Store struct {
+		Stats storeStatsCommand `cmd:"" help:"Say what takes the space of a store."`
+	} `cmd:"" help:"Tend stores."`
 
 	Define    defineCommand    `cmd:"" help:"Define a scenario on a host."`
 	Start     startCommand     `cmd:"" help:"Start a run."`

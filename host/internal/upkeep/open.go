@@ -1,0 +1,49 @@
+// Package upkeep tends stores: it copies them, backs them up and restores them, verifies them and says what takes the space.
+// It knows a store by the five calls of its protocol alone, so it works on every store plugin, and beside hosts that serve.
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/host/config"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/catalog"
+	"github.com/decision-gate-host/decision-gate-host/sdk/store"
+)
+
+// Store is the store plugin of a configuration, running without a host.
+type Store struct {
+	store.Store
+	plugins *catalog.Catalog
+}
+
+// closeTimeout is what the plugin has to end; no call is in flight then.
+const closeTimeout = 5 * time.Second
+
+// Open starts the store plugin of a configuration, and nothing else that it declares. Findings in the configuration are a
+// *config.Error. The caller closes the store.
+func Open(ctx context.Context, settings *config.Config, logger *slog.Logger) (*Store, error) {
+	options := catalog.Options{PluginDir: settings.PluginDir, Lock: settings.Lock, Logger: logger}
+	for _, p := range settings.Plugins {
+		if p.Kind == "store" {
+			options.Plugins = append(options.Plugins, p)
+		}
+	}
+	if len(options.Plugins) == 0 {
+		return nil, errors.New(`no store: declare a plugin "store" block`)
+	}
+	plugins, err := catalog.Open(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{plugins.Store(), plugins}, nil
+}
+
+// Close ends the plugin.
+func (s *Store) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return s.plugins.Close(ctx)
+}
