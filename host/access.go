@@ -15,10 +15,11 @@ import (
 func accessOptions(c *config.Config) (access.Options, error) {
 	r := &accessReader{config: c}
 	o := access.Options{
-		Local:    c.Auth.Local != nil || c.Auth.Bearer == nil && c.Auth.MTLS == nil,
-		Tools:    c.Auth.AllowedTools,
-		Schemas:  r.schemas(),
-		Feedback: r.feedback(),
+		Local:         c.Auth.Local != nil || c.Auth.Bearer == nil && c.Auth.MTLS == nil,
+		Tools:         c.Auth.AllowedTools,
+		TenantsByRole: c.Auth.Tenants == "roles",
+		Schemas:       r.schemas(),
+		Feedback:      r.feedback(),
 	}
 	if b := c.Auth.Bearer; b != nil {
 		o.Tokens = b.Tokens

@@ -31,6 +31,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/internal/catalog"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/mcp"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
 	plugin "github.com/decision-gate-host/decision-gate-host/sdk/evidence"
@@ -200,11 +201,16 @@ func newServer(cfg Config, h *Host, docs mcp.Docs) (*mcp.Server, error) {
 		cfg.Logger.Warn("validation.strict is false: scenarios may have conditions that can never be true, or are true by mistake")
 	}
 	warnDevelopment(cfg.Settings, cfg.Logger)
+	if !access.ScopeChecks {
+		cfg.Logger.Error("this is a test build without the checks of scope: any caller may name any tenant")
+	}
 	settings := currentSettings(cfg.Settings, time.Now, cfg.Logger)
 	callers, err := accessOptions(cfg.Settings)
 	if err != nil {
 		return nil, err
 	}
+	// With the tenant of each caller, so that a store with row-level security need not believe the keys.
+	backend = persist.Told(backend)
 	definitions := registry.New(backend)
 	surface := mcp.Config{
 		Version:     cfg.Version,

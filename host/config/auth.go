@@ -6,6 +6,7 @@ type Auth struct {
 	Bearer *BearerAuth `block:"bearer" help:"Let callers in that send a token in the Authorization header. A request that has this header is judged by it alone."`
 	MTLS   *MTLSAuth   `block:"mtls" help:"Let callers in by the subject of their certificate, which the host has verified."`
 
+	Tenants      string       `hcl:"tenants" default:"any" oneof:"any,roles" help:"Which tenants a caller may name: any, or those that a role of the caller names. A role without tenant is for all of them, and for what they share. Shared hosts need roles."`
 	AllowedTools []string     `hcl:"allowed_tools" max:"128" help:"Tools that callers may call; all when absent or empty. Others are listed, and refused."`
 	Principals   []*Principal `block:"principal" help:"Roles of a caller. The label is local:loopback, local:stdio, token: and the SHA-256 of the token in hexadecimal, mtls: and a certificate's subject, or embedder: and a name; the short names loopback and stdio, and a subject alone, are understood too."`
 }

@@ -21,6 +21,7 @@ auth {
     subjects = ["CN=alice"]
     client_subject_header { from = "CN=proxy" }
   }
+  tenants       = "roles"
   allowed_tools = ["precheck"]
   principal "CN=alice" {
     policy_class = "scratch"
@@ -68,6 +69,7 @@ schemas {
 	want.Auth = Auth{
 		Local: &LocalAuth{}, Bearer: &BearerAuth{Tokens: []string{secret, "in ner"}},
 		MTLS:         &MTLSAuth{Subjects: []string{"CN=alice"}, ClientSubjectHeader: &ClientSubjectHeader{From: "CN=proxy"}},
+		Tenants:      "roles",
 		AllowedTools: []string{"precheck"},
 		Principals: []*Principal{
 			{Name: "CN=alice", PolicyClass: "scratch", Roles: []*Role{{Name: "SchemaManager", Tenant: 1}, {Name: "NamespaceReader"}, {Name: "SchemaManager", Tenant: 1<<64 - 1, Namespace: 2}}},

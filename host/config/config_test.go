@@ -136,6 +136,7 @@ func TestDefaults(t *testing.T) {
 			ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, DrainTimeout: 10 * time.Second,
 		},
 		Plugins:    []*Plugin{{Kind: "store", Name: "x", Command: Command{"y"}, StartTimeout: 10 * time.Second, HealthInterval: 5 * time.Second, Dir: "."}},
+		Auth:       Auth{Tenants: "any"},
 		Trust:      Trust{MinLane: "verified"},
 		Disclosure: Disclosure{RequireProviderOptIn: true},
 		Validation: Validation{Strict: true, Profile: "strict_core_v1"},

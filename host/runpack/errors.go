@@ -20,6 +20,9 @@ func (e *ArtifactError) Error() string { return "artifact error: " + e.Message }
 // Unwrap returns the cause.
 func (e *ArtifactError) Unwrap() error { return e.Cause }
 
+// ErrNotAllowed says that a directory which a client names is in none of those that it may use.
+var ErrNotAllowed error = &ArtifactError{Message: textNotAllowed}
+
 // The texts of contract §9.6 and mcp contract §4.14.
 const (
 	textAbsolute       = "absolute artifact path not allowed"

@@ -101,7 +101,7 @@ func (c *client) Scan(ctx context.Context, scan Scan, yield func(Record) error) 
 	defer cancel()
 	stream, err := c.rpc.Scan(ctx, &pb.ScanRequest{
 		Collection: scan.Collection, Tenant: scan.Tenant, Namespace: scan.Namespace,
-		Prefix: scan.Prefix, StartAfter: scan.StartAfter, Limit: scan.Limit, Reverse: scan.Reverse,
+		Prefix: scan.Prefix, StartAfter: scan.StartAfter, Limit: scan.Limit, Reverse: scan.Reverse, OnBehalfOf: scan.Behalf,
 	}, callSize...)
 	if err != nil {
 		return fault.FromStatus(err)

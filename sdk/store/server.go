@@ -84,7 +84,7 @@ func (s *server) Get(ctx context.Context, req *pb.GetRequest) (*pb.GetResponse, 
 func (s *server) Scan(req *pb.ScanRequest, stream grpc.ServerStreamingServer[pb.ScanResponse]) error {
 	scan := Scan{
 		Collection: req.GetCollection(), Tenant: req.GetTenant(), Namespace: req.GetNamespace(),
-		Prefix: req.GetPrefix(), StartAfter: req.GetStartAfter(), Limit: req.GetLimit(), Reverse: req.GetReverse(),
+		Prefix: req.GetPrefix(), StartAfter: req.GetStartAfter(), Limit: req.GetLimit(), Reverse: req.GetReverse(), Behalf: req.GetOnBehalfOf(),
 	}
 	if err := scan.validate(); err != nil {
 		return fault.ToStatus(err)

@@ -37,6 +37,9 @@ const (
 	MaxCounter = math.MaxInt64
 )
 
+// SharedCollection is the one in which tenant 0 has records that every tenant may read: scenarios without a tenant.
+const SharedCollection = "scenarios"
+
 // Store is a storage backend. All calls are safe for concurrent use and honour the context.
 // Errors are *fault.Error (package sdk/fault); a refused commit is an Outcome, not an error.
 type Store interface {
@@ -93,6 +96,11 @@ type Key struct {
 	Tenant, Namespace uint64
 	// Path is 1 to MaxSegments segments of 0 to MaxSegment bytes, any bytes.
 	Path [][]byte
+	// Behalf, in a request, is the tenant in whose name the record is touched; 0 is the host's own. It is no part of the key.
+	// The host has compared it with Tenant before; a store that can SHOULD do so again, where a mistake of the host cannot
+	// reach: to a tenant, the records of others do not exist and cannot be written, but for SharedCollection of tenant 0,
+	// which it may read.
+	Behalf uint64
 }
 
 // Record is what is stored under a key.
@@ -120,6 +128,8 @@ type Scan struct {
 	Limit uint64
 	// Reverse walks from the last record to the first.
 	Reverse bool
+	// Behalf is as in Key.
+	Behalf uint64
 }
 
 // Commit is a set of ops that happen together or not at all.

@@ -6,11 +6,11 @@ import (
 )
 
 func keyToWire(k Key) *pb.Key {
-	return &pb.Key{Collection: k.Collection, Tenant: k.Tenant, Namespace: k.Namespace, Path: k.Path}
+	return &pb.Key{Collection: k.Collection, Tenant: k.Tenant, Namespace: k.Namespace, Path: k.Path, OnBehalfOf: k.Behalf}
 }
 
 func keyFromWire(k *pb.Key) Key {
-	return Key{Collection: k.GetCollection(), Tenant: k.GetTenant(), Namespace: k.GetNamespace(), Path: k.GetPath()}
+	return Key{Collection: k.GetCollection(), Tenant: k.GetTenant(), Namespace: k.GetNamespace(), Path: k.GetPath(), Behalf: k.GetOnBehalfOf()}
 }
 
 func recordToWire(r Record) *pb.Record {

@@ -49,7 +49,7 @@ type Role struct {
 }
 
 func (r *Role) applies(tenant gate.TenantID, namespace gate.NamespaceID) bool {
-	return (r.Tenant == 0 || r.Tenant == tenant) && (r.Namespace == 0 || r.Namespace == namespace)
+	return (!ScopeChecks || r.Tenant == 0 || r.Tenant == tenant) && (r.Namespace == 0 || r.Namespace == namespace)
 }
 
 // hasRole reports whether the principal has one of the roles where it would use it.
@@ -84,8 +84,10 @@ type Options struct {
 	// Tools are those that may be called; all when it is empty.
 	Tools      []string
 	Principals []Entry
-	Schemas    SchemaRules
-	Feedback   FeedbackRules
+	// TenantsByRole lets callers use the tenants only that a role of theirs names, see Policy.Tenant.
+	TenantsByRole bool
+	Schemas       SchemaRules
+	Feedback      FeedbackRules
 }
 
 // Loopback is the name of callers on loopback addresses.
@@ -110,13 +112,15 @@ type Policy struct {
 	proxy    string
 	tools    []string
 	entries  map[string]*Entry
-	schemas  SchemaRules
-	feedback FeedbackRules
+	// tenantsByRole: Options.TenantsByRole.
+	tenantsByRole bool
+	schemas       SchemaRules
+	feedback      FeedbackRules
 }
 
 // New makes a Policy.
 func New(o Options) *Policy {
-	p := &Policy{proxy: o.Proxy, tools: o.Tools, entries: map[string]*Entry{}, schemas: o.Schemas, feedback: o.Feedback}
+	p := &Policy{proxy: o.Proxy, tools: o.Tools, entries: map[string]*Entry{}, tenantsByRole: o.TenantsByRole, schemas: o.Schemas, feedback: o.Feedback}
 	_, _ = rand.Read(p.key[:]) // which never fails
 	for i := range o.Principals {
 		p.entries[o.Principals[i].ID] = &o.Principals[i]

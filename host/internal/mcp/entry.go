@@ -9,6 +9,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/authority"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 )
 
 // scope is where a call works: the tenant, which a scenario need not have, and the namespace.
@@ -60,27 +61,40 @@ func usageOf(arguments any) []usage {
 }
 
 // enter is what stands before the work of a tool, in the order of mcp contract §3.8: whether the caller may use the tenant, and
-// has the units left, and whether the namespace may be used. Whoever the caller is may use every tenant, without limit; the
-// audit log says so.
-func (s *Server) enter(ctx context.Context, who caller, tool string, arguments any) error {
+// has the units left, which nobody counts yet, and whether the namespace may be used. The context that it returns names to the
+// store in whose name it is called.
+func (s *Server) enter(ctx context.Context, who caller, tool string, arguments any) (context.Context, error) {
 	in, ok := arguments.(scoped)
 	if !ok {
-		return nil
+		return ctx, nil
 	}
 	where := in.scope()
-	s.recordTenant(who, tool, where)
+	if err := s.allowTenant(who, tool, where); err != nil {
+		return ctx, err
+	}
 	_, registers := arguments.(shapeRecord)
 	if !registers {
 		s.recordUsage(who, tool, where, toolCall)
 	}
 	if err := s.allowNamespace(ctx, who, where); err != nil {
-		return err
+		return ctx, err
 	}
 	if registers {
 		s.recordUsage(who, tool, where, toolCall)
 	}
 	if who.trail != nil { // a data shape is written out only to be measured for the record
 		s.recordUsage(who, tool, where, usageOf(arguments)...)
+	}
+	return persist.OnBehalf(ctx, uint64(s.Access.OnBehalf(who.principal, where.tenant))), nil
+}
+
+// allowTenant refuses a tenant to callers that may not use it. Whatever the tenant has or has not is not looked at: the
+// answer is the same for all of it.
+func (s *Server) allowTenant(who caller, tool string, where scope) error {
+	decision := s.Access.Tenant(who.principal, where.tenant, where.namespace)
+	s.recordTenant(who, tool, where, &decision)
+	if denial := decision.Denial(); denial != nil {
+		return denied(denial)
 	}
 	return nil
 }

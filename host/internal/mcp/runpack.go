@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
 	"github.com/decision-gate-host/decision-gate-host/host/runpack"
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	sdkrunpack "github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 )
 
@@ -34,7 +38,7 @@ type exportResult struct {
 }
 
 // runpackExport is mcp contract §4.14: to output_dir where one is given, else to the runpack plugin.
-func (s *Server) runpackExport(ctx context.Context, _ caller, a exportArguments) (exportResult, error) {
+func (s *Server) runpackExport(ctx context.Context, who caller, a exportArguments) (exportResult, error) {
 	history, err := s.Runs.History(ctx, runs.Ref{Tenant: a.TenantID, Namespace: a.NamespaceID, Run: a.RunID, Scenario: a.ScenarioID})
 	if err != nil {
 		var refusal *gate.Error
@@ -62,6 +66,13 @@ func (s *Server) runpackExport(ctx context.Context, _ caller, a exportArguments)
 	}
 	switch {
 	case a.OutputDir != nil:
+		held := s.Access.Held(who.principal)
+		if !held.Everywhere {
+			held.Tenants = []gate.TenantID{a.TenantID}
+		}
+		if !s.ownFolder(*a.OutputDir, held) {
+			return exportResult{}, runpack.ErrNotAllowed
+		}
 		return s.exportToDirectory(ctx, *a.OutputDir, input)
 	case s.Runpacks != nil:
 		return s.exportToPlugin(ctx, a, input)
@@ -149,33 +160,105 @@ type verifyResult struct {
 // runpackVerify is mcp contract §4.15; runpack_dir is a directory, or a URI that runpack_export answered. Whoever may not
 // use the tenant and namespace of the bundle, as its manifest names them, learns nothing of it.
 func (s *Server) runpackVerify(ctx context.Context, who caller, a verifyArguments) (verifyResult, error) {
+	admitted := false
 	options := runpack.Options{MaxArtifactBytes: uint64(s.MaxArtifact), Replay: true, Progress: verifying(ctx)}
-	admit := func(m *runpack.Manifest) error { return s.allowNamespace(ctx, who, scope{&m.TenantID, m.NamespaceID}) }
-	options.Admit = admit
-	var reader runpack.Reader
-	if strings.Contains(a.RunpackDir, "://") {
-		if s.Runpacks == nil {
-			return verifyResult{}, refuse(RunpackFailed, "there is no runpack plugin to read %q from", a.RunpackDir)
-		}
-		stored := &storedBundle{sink: s.Runpacks, uri: a.RunpackDir}
-		options.Admit = func(m *runpack.Manifest) error {
-			stored.tenant, stored.namespace = m.TenantID, m.NamespaceID
-			return admit(m)
-		}
-		reader = stored
-	} else {
-		dir, err := runpack.OpenAllowed(s.RunpackDirs, a.RunpackDir)
-		if err != nil {
-			return verifyResult{}, inDirectory(a.RunpackDir, err)
-		}
-		defer dir.Close()
-		reader = dir
+	options.Admit = func(m *runpack.Manifest) error {
+		err := s.admitBundle(ctx, who, m)
+		admitted = err == nil
+		return err
 	}
+	reader, end, err := s.openBundle(who, a.RunpackDir, &options)
+	if err != nil {
+		return verifyResult{}, err
+	}
+	defer end()
 	report, err := runpack.Verify(ctx, reader, a.ManifestPath, options)
 	if err != nil {
-		return verifyResult{}, inDirectory(a.RunpackDir, err)
+		err = inDirectory(a.RunpackDir, err)
+		if !admitted && isURI(a.RunpackDir) {
+			err = s.unadmitted(who, err)
+		}
+		return verifyResult{}, err
 	}
 	return verifyResult{*report, report.Verdict()}, nil
+}
+
+func isURI(dir string) bool { return strings.Contains(dir, "://") }
+
+// openBundle opens a directory or a bundle of the plugin to read.
+func (s *Server) openBundle(who caller, dir string, options *runpack.Options) (_ runpack.Reader, end func(), _ error) {
+	if !isURI(dir) {
+		if !s.ownFolder(dir, s.Access.Held(who.principal)) {
+			return nil, nil, runpack.ErrNotAllowed
+		}
+		opened, err := runpack.OpenAllowed(s.RunpackDirs, dir)
+		if err != nil {
+			return nil, nil, inDirectory(dir, err)
+		}
+		return opened, func() { opened.Close() }, nil
+	}
+	if s.Runpacks == nil {
+		return nil, nil, refuse(RunpackFailed, "there is no runpack plugin to read %q from", dir)
+	}
+	stored := &storedBundle{sink: s.Runpacks, uri: dir}
+	admit := options.Admit
+	options.Admit = func(m *runpack.Manifest) error {
+		stored.tenant, stored.namespace = m.TenantID, m.NamespaceID
+		return admit(m)
+	}
+	return stored, func() {}, nil
+}
+
+// unadmitted is what a caller is told of a bundle of the plugin that it was not shown to own. Attack stopped: whoever is held
+// to a tenant tries URIs, and paths of files, and learns from the errors which bundles others have.
+func (s *Server) unadmitted(who caller, err error) error {
+	if s.Access.Held(who.principal).Everywhere || asError(err).Retry {
+		return err
+	}
+	return &Error{Code: NotFound, Message: faults[fault.NotFound].Message, cause: err}
+}
+
+// admitBundle refuses a bundle of a tenant or namespace that the caller may not use.
+func (s *Server) admitBundle(ctx context.Context, who caller, m *runpack.Manifest) error {
+	// Not Access.Tenant, which a test build opens: no database is behind this.
+	if !s.Access.Held(who.principal).Has(m.TenantID) {
+		return refuse(Unauthorized, "unauthorized")
+	}
+	where := scope{&m.TenantID, m.NamespaceID}
+	if decision := s.Access.Tenant(who.principal, where.tenant, where.namespace); !decision.Allowed {
+		return denied(decision.Denial())
+	}
+	return s.allowNamespace(ctx, who, where)
+}
+
+// ownFolder says whether a caller that is held to tenants may name a folder for runpacks: below each folder of runpack.dirs it
+// has the one that is called as its tenant, so that it finds no other's, and cannot learn which there are. It looks at the path
+// alone. Callers that are held to none may name any.
+func (s *Server) ownFolder(path string, held access.Held) bool {
+	if held.Everywhere {
+		return true
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil || path == "" {
+		return false
+	}
+	own := false
+	for _, dir := range s.RunpackDirs {
+		dir, err := filepath.Abs(dir)
+		if err != nil {
+			return false
+		}
+		below, err := filepath.Rel(dir, absolute)
+		if err != nil || !filepath.IsLocal(below) {
+			continue
+		}
+		name, _, _ := strings.Cut(below, string(filepath.Separator))
+		// Of folders in one another, all: what is one tenant's below the outer one is not another's below the inner one.
+		if own = slices.ContainsFunc(held.Tenants, func(t gate.TenantID) bool { return name == decimal(t) }); !own {
+			return false
+		}
+	}
+	return own
 }
 
 // storedBundle reads a finished bundle of the runpack plugin. What the backend says of a failure is not for the report,

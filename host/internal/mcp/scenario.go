@@ -20,7 +20,7 @@ type defineResult struct {
 
 // scenarioDefine is mcp contract §4.5; the order of the checks is the contract's.
 func (s *Server) scenarioDefine(ctx context.Context, _ caller, a defineArguments) (defineResult, error) {
-	if s.Registry.Defined(&a.Spec) {
+	if s.Registry.Defined(ctx, &a.Spec) {
 		return defineResult{}, registry.ErrScenarioExists
 	}
 	if err := s.allowConditions(&a.Spec); err != nil {

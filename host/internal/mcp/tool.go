@@ -22,7 +22,8 @@ func typed[A, R any](name string, call func(s *Server, ctx context.Context, who 
 		if err := canonical.Decode(arguments, &a); err != nil {
 			return nil, refuse(InvalidParams, "%s", err)
 		}
-		if err := s.enter(ctx, who, name, a); err != nil {
+		ctx, err := s.enter(ctx, who, name, a)
+		if err != nil {
 			return nil, err
 		}
 		return call(s, ctx, who, a)

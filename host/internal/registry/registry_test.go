@@ -65,7 +65,7 @@ func TestDefine(t *testing.T) {
 		{one, 1<<64 - 1, "9", nil},
 	} {
 		s := scenario(t, "s", step.tenant, 1, step.version)
-		if defined := step.host.Defined(s.Spec()); defined && step.want == nil {
+		if defined := step.host.Defined(t.Context(), s.Spec()); defined && step.want == nil {
 			t.Errorf("step %d: Defined says that it would conflict", i)
 		}
 		if err := step.host.Define(t.Context(), s); !errors.Is(err, step.want) || err != nil && step.want == nil {

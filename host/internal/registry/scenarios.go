@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"slices"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
@@ -21,9 +22,20 @@ const sharedTenant gate.TenantID = 0
 // maxCachedBytes bounds the scenarios that are kept compiled, by the size of what is stored.
 const maxCachedBytes = 64 << 20
 
+// scenarioKey is where a scenario is. What is kept in memory is kept for whoever it was read in the name of, since the store
+// may answer others otherwise; what is shared is for all.
 type scenarioKey struct {
 	tenant gate.TenantID
 	id     gate.ScenarioID
+	behalf uint64
+}
+
+func keyOf(ctx context.Context, tenant gate.TenantID, id gate.ScenarioID) scenarioKey {
+	k := scenarioKey{tenant: tenant, id: id}
+	if tenant != sharedTenant {
+		k.behalf = persist.Behalf(ctx)
+	}
+	return k
 }
 
 func (k scenarioKey) store() store.Key {
@@ -31,7 +43,9 @@ func (k scenarioKey) store() store.Key {
 }
 
 // sum stands for the key where it is kept for as long as the process lives: an id may be megabytes.
-func (k scenarioKey) sum() [sha256.Size]byte { return sha256.Sum256(store.AppendKey(nil, k.store())) }
+func (k scenarioKey) sum() [sha256.Size]byte {
+	return sha256.Sum256(store.AppendKey(binary.BigEndian.AppendUint64(nil, k.behalf), k.store()))
+}
 
 func spaceOf(spec *gate.ScenarioSpec) gate.TenantID {
 	if spec.DefaultTenantID == nil {
@@ -49,7 +63,7 @@ type storedScenario struct {
 // Define stores a scenario in the id space of its tenant. An identical definition that this process has not itself accepted
 // is accepted again, because clients define at every start; everything else is ErrScenarioExists.
 func (r *Registry) Define(ctx context.Context, scenario *gate.Scenario) error {
-	key := scenarioKey{spaceOf(scenario.Spec()), scenario.Spec().ScenarioID}
+	key := keyOf(ctx, spaceOf(scenario.Spec()), scenario.Spec().ScenarioID)
 	body := canonical.Append(nil, storedScenario{*scenario.Spec(), scenario.Hash()}, canonical.Declared)
 	outcomes, err := r.store.Commit(ctx, []store.Commit{{ID: persist.NewCommitID(), Ops: []store.Op{
 		{Kind: store.OpPut, Key: key.store(), Body: body, Expect: store.Absent()},
@@ -71,10 +85,12 @@ func (r *Registry) Define(ctx context.Context, scenario *gate.Scenario) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.accepted[key.sum()] {
+	anybody := scenarioKey{tenant: key.tenant, id: key.id}
+	accepted := r.accepted[anybody.sum()]
+	r.accepted[anybody.sum()], r.accepted[key.sum()] = true, true
+	if accepted {
 		return ErrScenarioExists
 	}
-	r.accepted[key.sum()] = true
 	return nil
 }
 
@@ -84,16 +100,16 @@ func sameSpec(a, b *gate.Scenario) bool {
 }
 
 // Defined reports whether a definition with this id would conflict: without telling whose it is, it answers for the id
-// space that the spec would go to.
-func (r *Registry) Defined(spec *gate.ScenarioSpec) bool {
+// space that the spec would go to, and to those only in whose name one was accepted there.
+func (r *Registry) Defined(ctx context.Context, spec *gate.ScenarioSpec) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.accepted[scenarioKey{spaceOf(spec), spec.ScenarioID}.sum()]
+	return r.accepted[keyOf(ctx, spaceOf(spec), spec.ScenarioID).sum()]
 }
 
 // Scenario finds a scenario for a tenant: in its own id space, else in the shared one. The error is ErrNoScenario when there is none.
 func (r *Registry) Scenario(ctx context.Context, tenant gate.TenantID, id gate.ScenarioID) (*gate.Scenario, error) {
-	own, shared := scenarioKey{tenant, id}, scenarioKey{sharedTenant, id}
+	own, shared := keyOf(ctx, tenant, id), keyOf(ctx, sharedTenant, id)
 	if s := r.scenarios.get(own); s != nil {
 		return s, nil
 	}
@@ -114,12 +130,12 @@ func (r *Registry) Scenario(ctx context.Context, tenant gate.TenantID, id gate.S
 // call on a run costs one read, the run's own. The error is ErrNoScenario when there is no such scenario.
 func (r *Registry) ForRun(ctx context.Context, tenant gate.TenantID, id gate.ScenarioID, hash canonical.HashDigest) (*gate.Scenario, error) {
 	for _, space := range []gate.TenantID{tenant, sharedTenant} {
-		if s := r.scenarios.get(scenarioKey{space, id}); s != nil && s.Hash() == hash {
+		if s := r.scenarios.get(keyOf(ctx, space, id)); s != nil && s.Hash() == hash {
 			return s, nil
 		}
 	}
 	for _, space := range []gate.TenantID{tenant, sharedTenant} {
-		s, err := r.load(ctx, scenarioKey{space, id})
+		s, err := r.load(ctx, keyOf(ctx, space, id))
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +148,7 @@ func (r *Registry) ForRun(ctx context.Context, tenant gate.TenantID, id gate.Sce
 
 // Known returns ErrNoScenario unless the tenant has such a scenario, without asking the store when it is cached.
 func (r *Registry) Known(ctx context.Context, tenant gate.TenantID, id gate.ScenarioID) error {
-	if r.scenarios.get(scenarioKey{tenant, id}) != nil || r.scenarios.get(scenarioKey{sharedTenant, id}) != nil {
+	if r.scenarios.get(keyOf(ctx, tenant, id)) != nil || r.scenarios.get(keyOf(ctx, sharedTenant, id)) != nil {
 		return nil
 	}
 	_, err := r.Scenario(ctx, tenant, id)
@@ -216,7 +232,7 @@ func summarize(record store.Record) (ScenarioSummary, error) {
 // listed reports whether the list of a namespace holds an id. It looks into both id spaces, as the list does: a tenant's own
 // scenario in another namespace does not take the shared one of the same id from the list, where it may end a page.
 func (r *Registry) listed(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, id gate.ScenarioID) (bool, error) {
-	records, err := r.store.Get(ctx, []store.Key{scenarioKey{tenant, id}.store(), scenarioKey{sharedTenant, id}.store()})
+	records, err := r.store.Get(ctx, []store.Key{keyOf(ctx, tenant, id).store(), keyOf(ctx, sharedTenant, id).store()})
 	if err != nil {
 		return false, err
 	}

@@ -3,12 +3,14 @@ package registry
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"sync"
 	"weak"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/schema"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
@@ -34,7 +36,8 @@ type Shape struct {
 // Shape finds a data shape to validate with; it is read from the store once, since it never changes. The error is
 // ErrNoSchema when there is none.
 func (r *Registry) Shape(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, ref ShapeRef) (*Shape, error) {
-	key := sha256.Sum256(store.AppendKey(nil, schemaKey(tenant, namespace, ref)))
+	// For whoever it was read in the name of, as scenarioKey.
+	key := sha256.Sum256(store.AppendKey(binary.BigEndian.AppendUint64(nil, persist.Behalf(ctx)), schemaKey(tenant, namespace, ref)))
 	if shape := r.shapes.get(key); shape != nil {
 		return shape, nil
 	}

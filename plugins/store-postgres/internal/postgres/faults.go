@@ -80,7 +80,16 @@ func classify(ctx context.Context, err error) error {
 	return fault.Wrap(fault.Unavailable, quiet(err), "the database server cannot be reached")
 }
 
+// rowPolicyRoutine is where the server finds that a row breaks a policy: the code is that of a missing privilege, and the text
+// is in the server's language.
+const rowPolicyRoutine = "ExecWithCheckOptions"
+
 func classifyServer(err *pgconn.PgError) error {
+	if err.Routine == rowPolicyRoutine {
+		// A mistake of the host, which names a key that is not for its caller. Nothing is wrong with the database, and
+		// commits of others in the same transaction are tried again without this one.
+		return fault.New(fault.Invalid, "a record of another tenant than the one in whose name it was to be written (SQLSTATE %s)", err.Code)
+	}
 	known, ok := serverFaults[err.Code]
 	if !ok && len(err.Code) == 5 {
 		known, ok = serverFaults[err.Code[:2]]

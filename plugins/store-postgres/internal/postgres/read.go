@@ -14,8 +14,8 @@ import (
 const pageRecords = 4096
 
 const (
-	getSQL  = `SELECT out_key, out_revision, out_sha256, out_body FROM decision_gate.get_v1($1, $2, $3, $4, $5, $6)`
-	scanSQL = `SELECT out_k, out_revision, out_sha256, out_body FROM decision_gate.scan_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	getSQL  = `SELECT out_key, out_revision, out_sha256, out_body FROM decision_gate.get_v1($1, $2, $3, $4, $5, $6, $7)`
+	scanSQL = `SELECT out_k, out_revision, out_sha256, out_body FROM decision_gate.scan_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 )
 
 // reading is a call that only reads.
@@ -44,7 +44,7 @@ func (s *Store) Get(ctx context.Context, keys []store.Key) ([]store.Record, erro
 		for i, key := range keys {
 			records[i].Key = key
 		}
-		rows, err := s.pool.Query(ctx, getSQL, where.tables, where.collections, where.tenants, where.namespaces, where.paths, int64(store.MaxMessage))
+		rows, err := s.pool.Query(ctx, getSQL, where.tables, where.collections, where.tenants, where.namespaces, where.paths, where.behalves, int64(store.MaxMessage))
 		if err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (s *Store) page(ctx context.Context, scan store.Scan, from, to []byte, want
 	where := scopePlace(scan.Collection, scan.Tenant, scan.Namespace)
 	err = s.reading(ctx, "scan", func(ctx context.Context) error {
 		page, more = nil, false
-		rows, err := s.pool.Query(ctx, scanSQL, where.table, where.collection, where.tenant, where.namespace, from, to, scan.Reverse, int64(want), int64(store.ScanPage))
+		rows, err := s.pool.Query(ctx, scanSQL, where.table, where.collection, where.tenant, where.namespace, from, to, scan.Reverse, int64(scan.Behalf), int64(want), int64(store.ScanPage))
 		if err != nil {
 			return err
 		}

@@ -93,6 +93,7 @@ type places struct {
 	collections         []string
 	tenants, namespaces []int64
 	paths               [][]byte
+	behalves            []int64
 }
 
 func (ps *places) add(k store.Key) {
@@ -102,6 +103,7 @@ func (ps *places) add(k store.Key) {
 	ps.tenants = append(ps.tenants, p.tenant)
 	ps.namespaces = append(ps.namespaces, p.namespace)
 	ps.paths = append(ps.paths, p.path)
+	ps.behalves = append(ps.behalves, int64(k.Behalf))
 }
 
 //go:embed functions.sql.tmpl

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/decision-gate-host/decision-gate-host/plugins/store-postgres/internal/pgtest"
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
@@ -77,6 +78,52 @@ func TestPluginMeetsOneTenant(t *testing.T) {
 	}
 }
 
+// A key of one tenant, in the name of another: there is no such record, whatever there is, and it cannot be written. What all
+// share can be read.
+func TestKeysInTheNameOfAnotherTenant(t *testing.T) {
+	s := open(t, options(server.DSN(pgtest.App, database(t))))
+	there, shared := key("runs", 1, "run"), key(store.SharedCollection, 0, "s")
+	commit(t, s, put(there, "canary"), put(shared, "for all"), put(key("runs", 0, "of the host"), "x"))
+	as := func(k store.Key, tenant uint64) store.Key { k.Behalf = tenant; return k }
+	records, err := s.Get(t.Context(), []store.Key{as(there, 2), as(there, 1), as(shared, 2), as(key("runs", 0, "of the host"), 2), there, as(there, 2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, found := range []bool{false, true, true, false, true, false} {
+		if (records[i].Version > 0) != found || found == (records[i].Body == nil) {
+			t.Errorf("record %d is %+v", i, records[i])
+		}
+	}
+	for behalf, want := range map[uint64]int{0: 1, 1: 1, 2: 0} {
+		n := 0
+		err := s.Scan(t.Context(), store.Scan{Collection: "runs", Tenant: 1, Namespace: 9, Behalf: behalf}, func(store.Record) error { n++; return nil })
+		if err != nil || n != want {
+			t.Errorf("in the name of %d a scan finds %d records, %v", behalf, n, err)
+		}
+	}
+	version := records[1].Version
+	for name, op := range map[string]store.Op{
+		"put over":    {Kind: store.OpPut, Key: as(there, 2), Body: []byte("x"), Expect: store.Version(version)},
+		"put any":     {Kind: store.OpPut, Key: as(there, 2), Body: []byte("x")},
+		"put absent":  {Kind: store.OpPut, Key: as(there, 2), Body: []byte("x"), Expect: store.Absent()},
+		"put new":     {Kind: store.OpPut, Key: as(key("runs", 1, "new"), 2), Body: []byte("x"), Expect: store.Absent()},
+		"remove":      {Kind: store.OpDelete, Key: as(there, 2), Expect: store.Version(version)},
+		"count":       {Kind: store.OpAdd, Key: as(key("quotas", 1, "n"), 2), Delta: 1, Max: 9},
+		"put shared":  {Kind: store.OpPut, Key: as(key(store.SharedCollection, 0, "new"), 2), Body: []byte("x"), Expect: store.Absent()},
+		"over shared": {Kind: store.OpPut, Key: as(shared, 2), Body: []byte("x"), Expect: store.Version(records[2].Version)},
+	} {
+		outcomes, err := s.Commit(t.Context(), []store.Commit{{ID: newID(), Ops: []store.Op{op}}})
+		if err == nil && outcomes[0].Refusal == nil || err != nil && !fault.Is(err, fault.Invalid) && name != "over shared" {
+			t.Errorf("%s: %+v, %v", name, outcomes, err)
+		}
+	}
+	// Beside it, in one transaction, others happen.
+	commit(t, s, put(as(key("runs", 2, "own"), 2), "x"))
+	if body(t, s, there) != "canary" || body(t, s, shared) != "for all" {
+		t.Error("a record was changed in the name of another tenant")
+	}
+}
+
 // What a call leaves in the session names no tenant: the next one, which may be another tenant's, begins with none.
 func TestTenantIsCleared(t *testing.T) {
 	name := database(t)
@@ -88,9 +135,9 @@ func TestTenantIsCleared(t *testing.T) {
 	defer tx.Rollback(t.Context())
 	for what, sql := range map[string]string{
 		"commit": `SELECT decision_gate.commit_v1(false, '{00000000-0000-0000-0000-000000000001}', '{00000000-0000-0000-0000-000000000002}', '{1}',
-			'{2}', '{runs}', '{7}', '{9}', '{x}', '{1}', '{-1}', '{y}', '{z}', '{0}', '{0}')`,
-		"get":  `SELECT decision_gate.get_v1('{2}', '{runs}', '{7}', '{9}', '{x}', 1000)`,
-		"scan": `SELECT decision_gate.scan_v1(2::smallint, 'runs', 7, 9, '', 'zz', false, 10, 1000)`,
+			'{2}', '{runs}', '{7}', '{9}', '{x}', '{0}', '{1}', '{-1}', '{y}', '{z}', '{0}', '{0}')`,
+		"get":  `SELECT decision_gate.get_v1('{2}', '{runs}', '{7}', '{9}', '{x}', '{0}', 1000)`,
+		"scan": `SELECT decision_gate.scan_v1(2::smallint, 'runs', 7, 9, '', 'zz', false, 0, 10, 1000)`,
 	} {
 		if _, err := tx.Exec(t.Context(), sql); err != nil {
 			t.Fatalf("%s: %v", what, err)

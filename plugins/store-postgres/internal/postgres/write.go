@@ -175,7 +175,7 @@ func separable(err error) bool {
 	return true
 }
 
-const commitSQL = `SELECT out_revisions, out_reasons, out_ops, out_versions, out_careful FROM decision_gate.commit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+const commitSQL = `SELECT out_revisions, out_reasons, out_ops, out_versions, out_careful FROM decision_gate.commit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
 
 // columns are commits as commit_v1 takes them.
 type columns struct {
@@ -220,7 +220,7 @@ func (c *columns) add(commit store.Commit) {
 
 func (c *columns) args(careful bool) []any {
 	return []any{careful, pgtype.FlatArray[pgtype.UUID](c.ids), pgtype.FlatArray[pgtype.UUID](c.digests), c.ops,
-		c.where.tables, c.where.collections, c.where.tenants, c.where.namespaces, c.where.paths,
+		c.where.tables, c.where.collections, c.where.tenants, c.where.namespaces, c.where.paths, c.where.behalves,
 		c.kinds, c.expects, c.bodies, c.sums, c.deltas, c.maxima}
 }
 

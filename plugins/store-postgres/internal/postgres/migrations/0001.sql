@@ -56,6 +56,10 @@ BEGIN
     EXECUTE format($p$CREATE POLICY one_tenant ON decision_gate.%I TO decision_gate_app
       USING (tenant = NULLIF(current_setting('decision_gate.tenant', true), '')::bigint)
       WITH CHECK (tenant = NULLIF(current_setting('decision_gate.tenant', true), '')::bigint)$p$, name);
+    IF name = 'scenarios' THEN
+      -- What is no tenant's own is there for all to read.
+      CREATE POLICY shared ON decision_gate.scenarios FOR SELECT TO decision_gate_app USING (tenant = 0);
+    END IF;
     EXECUTE format('CREATE POLICY all_keys ON decision_gate.%I FOR SELECT TO decision_gate_feed USING (true)', name);
     EXECUTE format('CREATE POLICY reading ON decision_gate.%I FOR SELECT TO decision_gate_reader USING (true)', name);
     -- No DELETE: removed records leave their rows.

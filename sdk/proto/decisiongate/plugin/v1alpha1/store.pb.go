@@ -83,7 +83,11 @@ type Key struct {
 	Tenant    uint64 `protobuf:"varint,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	Namespace uint64 `protobuf:"varint,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// 1 to 8 segments of 0 to 255 bytes each, any bytes.
-	Path          [][]byte `protobuf:"bytes,4,rep,name=path,proto3" json:"path,omitempty"`
+	Path [][]byte `protobuf:"bytes,4,rep,name=path,proto3" json:"path,omitempty"`
+	// In a request, the tenant in whose name the record is touched; 0 is the host's own. No part of the key. For a tenant, a
+	// store that can should hide every record of others and refuse to write one, whatever the key says; it may still read the
+	// collection scenarios of tenant 0, which all share.
+	OnBehalfOf    uint64 `protobuf:"varint,5,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -144,6 +148,13 @@ func (x *Key) GetPath() [][]byte {
 		return x.Path
 	}
 	return nil
+}
+
+func (x *Key) GetOnBehalfOf() uint64 {
+	if x != nil {
+		return x.OnBehalfOf
+	}
+	return 0
 }
 
 type Record struct {
@@ -454,8 +465,10 @@ type ScanRequest struct {
 	// Only records after this path (before it when reverse); none means from the start.
 	StartAfter [][]byte `protobuf:"bytes,5,rep,name=start_after,json=startAfter,proto3" json:"start_after,omitempty"`
 	// 0 means no limit.
-	Limit         uint64 `protobuf:"varint,6,opt,name=limit,proto3" json:"limit,omitempty"`
-	Reverse       bool   `protobuf:"varint,7,opt,name=reverse,proto3" json:"reverse,omitempty"`
+	Limit   uint64 `protobuf:"varint,6,opt,name=limit,proto3" json:"limit,omitempty"`
+	Reverse bool   `protobuf:"varint,7,opt,name=reverse,proto3" json:"reverse,omitempty"`
+	// As in Key.
+	OnBehalfOf    uint64 `protobuf:"varint,8,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -537,6 +550,13 @@ func (x *ScanRequest) GetReverse() bool {
 		return x.Reverse
 	}
 	return false
+}
+
+func (x *ScanRequest) GetOnBehalfOf() uint64 {
+	if x != nil {
+		return x.OnBehalfOf
+	}
+	return 0
 }
 
 type ScanResponse struct {
@@ -1464,14 +1484,16 @@ var File_decisiongate_plugin_v1alpha1_store_proto protoreflect.FileDescriptor
 
 const file_decisiongate_plugin_v1alpha1_store_proto_rawDesc = "" +
 	"\n" +
-	"(decisiongate/plugin/v1alpha1/store.proto\x12\x1cdecisiongate.plugin.v1alpha1\"o\n" +
+	"(decisiongate/plugin/v1alpha1/store.proto\x12\x1cdecisiongate.plugin.v1alpha1\"\x91\x01\n" +
 	"\x03Key\x12\x1e\n" +
 	"\n" +
 	"collection\x18\x01 \x01(\tR\n" +
 	"collection\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\x04R\x06tenant\x12\x1c\n" +
 	"\tnamespace\x18\x03 \x01(\x04R\tnamespace\x12\x12\n" +
-	"\x04path\x18\x04 \x03(\fR\x04path\"\x9f\x01\n" +
+	"\x04path\x18\x04 \x03(\fR\x04path\x12 \n" +
+	"\fon_behalf_of\x18\x05 \x01(\x04R\n" +
+	"onBehalfOf\"\x9f\x01\n" +
 	"\x06Record\x123\n" +
 	"\x03key\x18\x01 \x01(\v2!.decisiongate.plugin.v1alpha1.KeyR\x03key\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x1a\n" +
@@ -1491,7 +1513,7 @@ const file_decisiongate_plugin_v1alpha1_store_proto_rawDesc = "" +
 	"GetRequest\x125\n" +
 	"\x04keys\x18\x01 \x03(\v2!.decisiongate.plugin.v1alpha1.KeyR\x04keys\"M\n" +
 	"\vGetResponse\x12>\n" +
-	"\arecords\x18\x01 \x03(\v2$.decisiongate.plugin.v1alpha1.RecordR\arecords\"\xcc\x01\n" +
+	"\arecords\x18\x01 \x03(\v2$.decisiongate.plugin.v1alpha1.RecordR\arecords\"\xee\x01\n" +
 	"\vScanRequest\x12\x1e\n" +
 	"\n" +
 	"collection\x18\x01 \x01(\tR\n" +
@@ -1502,7 +1524,9 @@ const file_decisiongate_plugin_v1alpha1_store_proto_rawDesc = "" +
 	"\vstart_after\x18\x05 \x03(\fR\n" +
 	"startAfter\x12\x14\n" +
 	"\x05limit\x18\x06 \x01(\x04R\x05limit\x12\x18\n" +
-	"\areverse\x18\a \x01(\bR\areverse\"N\n" +
+	"\areverse\x18\a \x01(\bR\areverse\x12 \n" +
+	"\fon_behalf_of\x18\b \x01(\x04R\n" +
+	"onBehalfOf\"N\n" +
 	"\fScanResponse\x12>\n" +
 	"\arecords\x18\x01 \x03(\v2$.decisiongate.plugin.v1alpha1.RecordR\arecords\"O\n" +
 	"\rCommitRequest\x12>\n" +
