@@ -115,7 +115,7 @@ test: setup check-generated lint check-portable ## Run every test, with the race
 	@$(MAKE) --no-print-directory fuzz-smoke
 
 .PHONY: test-full
-test-full: test faults long fuzz ## Run the long forms as well
+test-full: test faults histories long fuzz ## Run the long forms as well
 
 STEPS ?= 100000
 .PHONY: long
@@ -126,6 +126,11 @@ KILLS ?= 2000
 .PHONY: faults
 faults: ## Kill the store plugin and the host KILLS (2000) times each while clients decide
 	go test -count=1 -timeout 60m -run '^Test(Store|Host)Killed$$' ./host -kills $(KILLS)
+
+HISTORIES ?= 200
+.PHONY: histories
+histories: setup ## Break hosts, plugins, PostgreSQL and connections in HISTORIES (200) runs, and check that each run's history is linearizable
+	go test -count=1 -timeout 120m -run '^TestHistories$$' -v ./host -histories $(HISTORIES)
 
 # The parsers of what comes from outside. By count, not by time: a deadline that falls into the work of a busy machine is
 # taken for a failure.

@@ -119,11 +119,12 @@ func hangs(t *testing.T, attacks map[string]func(*besieged) error) {
 // servesOn has this very host decide again and again, for so long and at least once.
 func (b *besieged) servesOn(during time.Duration) error {
 	end := time.Now().Add(during)
+	this := client{b.number, func(int) string { return b.url.Load().(string) }, b.got.history}
 	for n := 0; n == 0 || time.Now().Before(end); n++ {
 		trigger := fmt.Sprintf("serves-%d-%d", b.number, time.Now().UnixNano())
 		err := await("a decision of this host", func() bool {
-			r, err := post(b.url.Load().(string), "scenario_next", next(b.run("round", 0), trigger))
-			return err == nil && r.Error == nil
+			_, _, ok := this.ask(b.run("round", 0), trigger)
+			return ok
 		})
 		if err != nil {
 			return err

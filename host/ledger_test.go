@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -80,9 +82,15 @@ func (d *decision) read(record []byte) error {
 type acknowledged struct {
 	mu    sync.Mutex
 	given map[string]map[string]decision
+
+	history *history
+	// logs are the triggers of each run that was checked, in the order of their decisions.
+	logs map[string][]string
 }
 
-func newAcknowledged() *acknowledged { return &acknowledged{given: map[string]map[string]decision{}} }
+func newAcknowledged() *acknowledged {
+	return &acknowledged{given: map[string]map[string]decision{}, history: newHistory(), logs: map[string][]string{}}
+}
 
 func (a *acknowledged) add(t testing.TB, run string, d decision) {
 	a.mu.Lock()
@@ -109,6 +117,8 @@ const (
 	// askedAgain is one in how many calls asks for one of the last triggers once more, which another client, or none, has
 	// been answered.
 	askedAgain = 4
+	// readInstead is one in how many calls reads where a run stands.
+	readInstead = 8
 	// thinking is the longest pause of a client between two calls: it bounds the length of the runs, which are replayed.
 	thinking = 6 * time.Millisecond
 )
@@ -131,7 +141,12 @@ func drive(t testing.TB, url func(client int) string, runs []string, clients int
 					n = newest.Add(1)
 				}
 				run := runs[n%int64(len(runs))]
-				if d, ok := insist(t, func() string { return url(c) }, run, fmt.Sprintf("t-%d", n), stop); ok {
+				if rand.N(readInstead) == 0 {
+					ended := got.history.begin(c, run, "")
+					ended(standing(url(c), run))
+				}
+				asking := client{c, url, got.history}
+				if d, ok := asking.insist(t, run, fmt.Sprintf("t-%d", n), stop); ok {
 					got.add(t, run, d)
 				}
 			}
@@ -140,14 +155,22 @@ func drive(t testing.TB, url func(client int) string, runs []string, clients int
 	return &wg
 }
 
-func insist(t testing.TB, url func() string, run, trigger string, stop <-chan struct{}) (d decision, ok bool) {
+// client asks the host that it is told to, and notes what it asks and is told.
+type client struct {
+	number  int
+	url     func(client int) string
+	history *history
+}
+
+// insist asks until there is a decision.
+func (c client) insist(t testing.TB, run, trigger string, stop <-chan struct{}) (d decision, ok bool) {
 	for {
-		r, err := post(url(), "scenario_next", next(run, trigger))
-		if err == nil && r.Error == nil && json.Unmarshal(r.Result, &d) == nil {
+		d, refusal, ok := c.ask(run, trigger)
+		if ok {
 			return d, true
 		}
-		if err == nil && final(r.Error) {
-			t.Errorf("trigger %s of %s: %+v", trigger, run, r.Error)
+		if final(refusal) {
+			t.Errorf("trigger %s of %s: %+v", trigger, run, refusal)
 			return d, false
 		}
 		select {
@@ -156,6 +179,26 @@ func insist(t testing.TB, url func() string, run, trigger string, stop <-chan st
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// ask asks once. There is neither a decision nor a refusal when the answer was lost.
+func (c client) ask(run, trigger string) (d decision, refusal *rpcError, ok bool) {
+	ended := c.history.begin(c.number, run, trigger)
+	r, err := post(c.url(c.number), "scenario_next", next(run, trigger))
+	if err == nil && r.Error == nil && json.Unmarshal(r.Result, &d) == nil {
+		ended(told{d.Decision.Seq, true})
+		return d, nil, true
+	}
+	if !refused(err) {
+		ended(told{})
+	}
+	return d, r.Error, false
+}
+
+// refused says that there was nobody to take a call, of which nothing can come then.
+func refused(err error) bool {
+	var dial *net.OpError
+	return errors.As(err, &dial) && dial.Op == "dial"
 }
 
 // final says that a client is told not to try again. A run that is not known does not count: the port of a host that was killed
@@ -221,6 +264,7 @@ func (a *acknowledged) compare(t testing.TB, run, path string) {
 			t.Errorf("%s: trigger %s has two decisions", run, d.Decision.TriggerID)
 		}
 		recorded[d.Decision.TriggerID] = d.whole
+		a.logs[run] = append(a.logs[run], d.Decision.TriggerID)
 	}
 	for trigger, told := range a.given[run] {
 		if recorded[trigger] != told.whole {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch/launchtest"
@@ -15,15 +16,17 @@ import (
 
 // database is a PostgreSQL server that can be killed.
 type database struct {
-	t     *testing.T
-	dsn   string
+	t   *testing.T
+	dsn string
+
+	mu    sync.Mutex
 	input io.WriteCloser
 	lines *bufio.Scanner
 }
 
-func startDatabase(t *testing.T) *database {
+func startDatabase(t *testing.T, settings ...string) *database {
 	t.Helper()
-	cmd := exec.Command(launchtest.Build(t, "../plugins/store-postgres/internal/pgserver"))
+	cmd := exec.Command(launchtest.Build(t, "../plugins/store-postgres/internal/pgserver"), settings...)
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {
@@ -55,13 +58,24 @@ func (d *database) line() string {
 	return d.lines.Text()
 }
 
-// crash kills the server with all of its processes, and starts it again.
-func (d *database) crash() {
+// do has the server do something, see package pgserver, and answers the rows of a query.
+func (d *database) do(command string) (rows []string) {
 	d.t.Helper()
-	if _, err := fmt.Fprintln(d.input, "crash"); err != nil {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := fmt.Fprintln(d.input, command); err != nil {
 		d.t.Fatal(err)
 	}
-	d.line()
+	for {
+		line := d.line()
+		if line == "ready" {
+			return rows
+		}
+		rows = append(rows, line)
+		if strings.HasPrefix(line, "pgserver: ") {
+			d.t.Fatalf("%s: %s", command, line)
+		}
+	}
 }
 
 // postgresHCL is the configuration of a host on a database server.
@@ -95,7 +109,7 @@ func TestPostgres(t *testing.T) {
 			}
 			given[trigger] = string(answer.Result)
 		}
-		db.crash()
+		db.do("crash")
 		for trigger, want := range given {
 			for i, r := range runs {
 				if got := r.at(trigger, inSummer); got.Error != nil || string(got.Result) != want {

@@ -22,8 +22,12 @@ type siege struct {
 	dir    string // programs, configuration and data; every process of the siege runs a program from it
 	temp   string // the temporary folder of the hosts
 	config string
+	// plugin is the program of the store.
+	plugin string
 	hosts  []*besieged
 	rounds int
+	// got is what clients were given in the round.
+	got *acknowledged
 	// decisions counts those that were acknowledged and found again.
 	decisions int
 
@@ -47,8 +51,14 @@ const fewClients = 8
 
 func newSiege(t *testing.T, hosts int) *siege {
 	t.Helper()
-	s := &siege{t: t, dir: t.TempDir(), temp: t.TempDir(), seed: rand.Uint64(), began: time.Now()}
-	copyPrograms(t, s.dir)
+	return newSiegeOn(t, hosts, "store-sqlite", hcl)
+}
+
+// newSiegeOn is a siege with another store.
+func newSiegeOn(t *testing.T, hosts int, plugin, hcl string) *siege {
+	t.Helper()
+	s := &siege{t: t, dir: t.TempDir(), temp: t.TempDir(), plugin: plugin, seed: rand.Uint64(), began: time.Now()}
+	copyPrograms(t, s.dir, plugin)
 	s.config = writeConfig(t, s.dir, hcl)
 	text, err := os.ReadFile(s.config)
 	if err != nil {
@@ -66,9 +76,9 @@ func newSiege(t *testing.T, hosts int) *siege {
 }
 
 // copyPrograms puts the host and its plugins into the folder, so that what is left of a siege is told from other processes.
-func copyPrograms(t *testing.T, dir string) {
+func copyPrograms(t *testing.T, dir, store string) {
 	t.Helper()
-	programs := []string{binary(t), filepath.Join(plugins(t), "store-sqlite"), filepath.Join(plugins(t), "runpack-fs")}
+	programs := []string{binary(t), filepath.Join(plugins(t), store), filepath.Join(plugins(t), "runpack-fs")}
 	for _, from := range programs {
 		in, err := os.Open(from)
 		if err != nil {
@@ -131,7 +141,7 @@ func (b *besieged) pause(limit time.Duration) {
 
 // round starts the hosts, has clients of each decide on three new runs while attack is made on each host, ends the hosts
 // in order, and checks that nothing was lost and nothing is left.
-func (s *siege) round(attack func(*besieged) error) {
+func (s *siege) round(attack func(*besieged) error) *acknowledged {
 	s.t.Helper()
 	for _, b := range s.hosts {
 		if err := b.open(); err != nil {
@@ -149,6 +159,7 @@ func (s *siege) round(attack func(*besieged) error) {
 		f.must("scenario_start", start(runs[i]), nil)
 	}
 	got, stop := newAcknowledged(), make(chan struct{})
+	s.got = got
 	url := func(client int) string { return s.hosts[client/fewClients].url.Load().(string) }
 	clients := drive(s.t, url, runs, fewClients*len(s.hosts), stop, got)
 	clients.Go(func() { s.startRuns(func() string { return url(0) }, stop) })
@@ -167,6 +178,11 @@ func (s *siege) round(attack func(*besieged) error) {
 		}
 		return err
 	})
+	for run, log := range got.logs {
+		if err := got.history.check(run, log); err != nil {
+			s.t.Error(err)
+		}
+	}
 	s.decisions += got.count()
 	if !s.t.Failed() { // A long siege would fill the disk.
 		for _, run := range runs {
@@ -176,6 +192,7 @@ func (s *siege) round(attack func(*besieged) error) {
 		}
 	}
 	s.end()
+	return got
 }
 
 // run names a run of the round. No other siege has one of the name: the port of a killed host may be given to another's.
@@ -225,7 +242,7 @@ func (s *siege) end() {
 	waitFor(s.t, "the plugins to end with their hosts", func() bool { return len(runningIn(s.t, s.dir)) == 0 })
 	for dir, allowed := range map[string]string{
 		s.temp: "",
-		s.dir:  "decision-gate store-sqlite runpack-fs host.hcl gate.db bundles evidence exports out",
+		s.dir:  "decision-gate " + s.plugin + " runpack-fs host.hcl gate.db bundles evidence exports out",
 	} {
 		left, err := os.ReadDir(dir)
 		if err != nil {
@@ -242,7 +259,7 @@ func (s *siege) end() {
 // store waits for a store process of the host that is not the one before.
 func (b *besieged) store(before int) (pid int, err error) {
 	err = await("a new store process", func() bool {
-		pid = childNamed(b.t, b.host.cmd.Process.Pid, "store-sqlite")
+		pid = childNamed(b.t, b.host.cmd.Process.Pid, b.plugin)
 		return pid > 0 && pid != before
 	})
 	return pid, err

@@ -1,12 +1,22 @@
 // Command pgserver is a PostgreSQL server with a migrated database for tests of other modules, which do not link its client.
-// It writes the connection string of the plugin's user, kills the server and starts it again for every line that it reads,
-// writes "ready" after each, and ends when its input does.
+// It writes the connection string of the plugin's user, does what each line that it reads says, writes "ready" after each, or
+// "pgserver: " and what went wrong, and ends when its input does. The lines:
+//
+//	crash      kill the server with all of its processes, and start it again
+//	down, up   the two halves of a crash
+//	cut        end the sessions of the plugin's user
+//	crowd      take every connection that the server has left; disperse gives them back
+//	sql TEXT   run statements in the database as the superuser, and write the rows before "ready"
 package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/decision-gate-host/decision-gate-host/plugins/store-postgres/internal/pgtest"
 )
@@ -18,23 +28,67 @@ func main() {
 	}
 }
 
+// cluster is the server, its database, and the connections that nobody else is to have. Arguments of the command are more
+// of its settings.
+type cluster struct {
+	*pgtest.Server
+	database string
+	crowd    []*pgx.Conn
+}
+
 func serve() error {
-	server, err := pgtest.Start()
+	server, err := pgtest.Start(os.Args[1:]...)
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
-	name, err := server.Database()
-	if err != nil {
+	c := &cluster{Server: server}
+	if c.database, err = server.Database(); err != nil {
 		return err
 	}
-	fmt.Println(server.DSN(pgtest.App, name))
-	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		server.Kill()
-		if err := server.Run(); err != nil {
-			return err
+	fmt.Println(server.DSN(pgtest.App, c.database))
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		if err := c.do(lines.Text()); err != nil {
+			fmt.Println("pgserver:", strings.ReplaceAll(err.Error(), "\n", " "))
+			continue
 		}
 		fmt.Println("ready")
 	}
-	return nil
+	return lines.Err()
+}
+
+func (c *cluster) do(line string) error {
+	command, rest, _ := strings.Cut(line, " ")
+	switch command {
+	case "crash":
+		c.Kill()
+		return c.Run()
+	case "down":
+		c.Kill()
+		return nil
+	case "up":
+		return c.Run()
+	case "cut":
+		return c.Exec("postgres", fmt.Sprintf("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%s'", pgtest.App))
+	case "crowd":
+		for {
+			conn, err := pgx.Connect(context.Background(), c.DSN(pgtest.Reader, c.database))
+			if err != nil {
+				return nil // none is left
+			}
+			c.crowd = append(c.crowd, conn)
+		}
+	case "disperse":
+		for _, conn := range c.crowd {
+			conn.Close(context.Background())
+		}
+		c.crowd = nil
+		return nil
+	case "sql":
+		rows, err := c.Query(c.database, rest)
+		fmt.Print(rows)
+		return err
+	}
+	return fmt.Errorf("no command %q", command)
 }
