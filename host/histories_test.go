@@ -52,12 +52,10 @@ var faultKinds = []faultKind{
 		return b.reopen()
 	}},
 	{"crash the database", func(b *besieged, db *database, _ *brokenWire) error {
-		db.do("down")
-		b.pause(100 * time.Millisecond)
-		db.do("up")
-		return nil
+		_, err := db.try(fmt.Sprintf("crash %dms", b.random.IntN(100)))
+		return err
 	}},
-	{"end the sessions", func(_ *besieged, db *database, _ *brokenWire) error { db.do("cut"); return nil }},
+	{"end the sessions", func(_ *besieged, db *database, _ *brokenWire) error { _, err := db.try("cut"); return err }},
 	{"cut the connections", func(_ *besieged, _ *database, wire *brokenWire) error { wire.cut(); return nil }},
 	{"lose the answers", func(b *besieged, _ *database, wire *brokenWire) error {
 		wire.loseAnswers(time.Duration(b.random.Int64N(int64(40 * time.Millisecond))))

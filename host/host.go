@@ -30,6 +30,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/internal/authority"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/catalog"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/feed"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/mcp"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
@@ -74,6 +75,7 @@ type Host struct {
 	server    *mcp.Server
 	audit     *audit.Log
 	authority *authority.Client // nil when there is none
+	feed      *feed.Feed
 	drain     time.Duration
 }
 
@@ -209,9 +211,11 @@ func newServer(cfg Config, h *Host, docs mcp.Docs) (*mcp.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	changes := backend
 	// With the tenant of each caller, so that a store with row-level security need not believe the keys.
 	backend = persist.Told(backend)
 	definitions := registry.New(backend)
+	h.feed = feed.Open(changes, cfg.Logger, definitions)
 	surface := mcp.Config{
 		Version:     cfg.Version,
 		Runs:        runs.New(backend, definitions, providers, settings, name),
@@ -274,12 +278,22 @@ type PluginStatus = catalog.Status
 // Plugins is the state of every plugin.
 func (h *Host) Plugins() []PluginStatus { return h.catalog.Status() }
 
+// ChangesState says how current the host is about what other hosts on its store have changed.
+type ChangesState = feed.State
+
+// Changes answers how current the host is about what other hosts have changed. While it does not follow the store's changes it
+// keeps nothing of it in memory.
+func (h *Host) Changes() ChangesState { return h.feed.State() }
+
 // Close drains and ends the plugins, within the drain timeout of the settings. Serve no more requests before it.
 func (h *Host) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), max(h.drain, minClose))
 	defer cancel()
 	if h.authority != nil {
 		h.authority.Close()
+	}
+	if h.feed != nil {
+		h.feed.Close() // or the store would wait for it
 	}
 	return errors.Join(h.catalog.Close(ctx), h.providers.Close(), h.audit.Close())
 }

@@ -46,36 +46,41 @@ func startDatabase(t *testing.T, settings ...string) *database {
 		}
 	})
 	d := &database{t: t, input: input, lines: bufio.NewScanner(output)}
-	d.dsn = d.line()
+	if !d.lines.Scan() {
+		t.Fatalf("the database server does not start: %v", d.lines.Err())
+	}
+	d.dsn = d.lines.Text()
 	return d
 }
 
-func (d *database) line() string {
-	d.t.Helper()
-	if !d.lines.Scan() {
-		d.t.Fatalf("the database server: %v", d.lines.Err())
-	}
-	return d.lines.Text()
-}
-
-// do has the server do something, see package pgserver, and answers the rows of a query.
-func (d *database) do(command string) (rows []string) {
-	d.t.Helper()
+// try has the server do something, see package pgserver, and answers the rows of a query.
+func (d *database) try(command string) (rows []string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if _, err := fmt.Fprintln(d.input, command); err != nil {
-		d.t.Fatal(err)
+		return nil, err
 	}
-	for {
-		line := d.line()
-		if line == "ready" {
-			return rows
+	for d.lines.Scan() {
+		line := d.lines.Text()
+		switch {
+		case line == "ready":
+			return rows, nil
+		case strings.HasPrefix(line, "pgserver: "):
+			return nil, fmt.Errorf("%s: %s", command, line)
 		}
 		rows = append(rows, line)
-		if strings.HasPrefix(line, "pgserver: ") {
-			d.t.Fatalf("%s: %s", command, line)
-		}
 	}
+	return nil, fmt.Errorf("%s: the database server has ended: %v", command, d.lines.Err())
+}
+
+// do is try where nothing may go wrong.
+func (d *database) do(command string) []string {
+	d.t.Helper()
+	rows, err := d.try(command)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return rows
 }
 
 // postgresHCL is the configuration of a host on a database server.

@@ -207,9 +207,16 @@ func outcomeFromWire(wire *pb.Outcome, commit Commit) (Outcome, error) {
 }
 
 func (c *client) Changes(ctx context.Context, after uint64, yield func(ChangeSet) error) error {
+	return c.ChangesOf(ctx, nil, after, yield)
+}
+
+// ChangesOf implements Selective.
+func (c *client) ChangesOf(ctx context.Context, collections []string, after uint64, yield func(ChangeSet) error) error {
+	// The plugin may not know what it is asked for.
+	yield = only(collections, yield)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := c.rpc.Changes(ctx, &pb.ChangesRequest{AfterRevision: after}, callSize...)
+	stream, err := c.rpc.Changes(ctx, &pb.ChangesRequest{AfterRevision: after, Collections: collections}, callSize...)
 	if err != nil {
 		return fault.FromStatus(err)
 	}

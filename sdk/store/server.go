@@ -176,7 +176,7 @@ func (s *server) commit(ctx context.Context, commits []Commit) (outcomes []Outco
 func (s *server) Changes(req *pb.ChangesRequest, stream grpc.ServerStreamingServer[pb.ChangesResponse]) error {
 	complete := req.GetAfterRevision()
 	err := guarded(func() error {
-		return s.store.Changes(stream.Context(), req.GetAfterRevision(), func(set ChangeSet) error {
+		return ChangesOf(stream.Context(), s.store, req.GetCollections(), req.GetAfterRevision(), func(set ChangeSet) error {
 			err := sendChanges(stream, set, complete)
 			complete = set.Complete
 			return err

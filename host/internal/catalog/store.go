@@ -192,9 +192,14 @@ func (s *storeClient) Scan(ctx context.Context, scan store.Scan, yield func(stor
 
 // Changes follows one process; when that ends, so does Changes, and the caller begins again where it was.
 func (s *storeClient) Changes(ctx context.Context, after uint64, yield func(store.ChangeSet) error) error {
+	return s.ChangesOf(ctx, nil, after, yield)
+}
+
+// ChangesOf implements store.Selective.
+func (s *storeClient) ChangesOf(ctx context.Context, collections []string, after uint64, yield func(store.ChangeSet) error) error {
 	var stopped error
 	err := s.plugin.call(ctx, false, func(ctx context.Context, session *session) error {
-		err := session.store.Changes(ctx, after, func(set store.ChangeSet) error {
+		err := store.ChangesOf(ctx, session.store, collections, after, func(set store.ChangeSet) error {
 			stopped = yield(set)
 			return stopped
 		})

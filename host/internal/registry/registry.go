@@ -1,4 +1,5 @@
-// Package registry keeps what is defined once and used by many runs: scenarios and data shapes. Both are immutable.
+// Package registry keeps what is defined once and used by many runs: scenarios and data shapes. Both are immutable, and may
+// be removed: by retention, or with the backup that was restored.
 //
 // It validates nothing about a caller: that is for the layers above.
 package registry
@@ -34,7 +35,13 @@ type Registry struct {
 
 	mu sync.RWMutex
 	// accepted are the scenarios that this process has accepted a definition of: only for those a repeat is a conflict.
-	accepted map[[sha256.Size]byte]bool
+	accepted map[record]acceptance
+}
+
+// acceptance is what was accepted: the revision of the scenario's record, and in whose names.
+type acceptance struct {
+	revision uint64
+	behalf   map[uint64]bool
 }
 
 // New makes a registry on a store.
@@ -43,6 +50,6 @@ func New(s store.Store) *Registry {
 		store:     s,
 		scenarios: newCache[scenarioKey, *gate.Scenario](maxCachedBytes),
 		shapes:    newCache[[sha256.Size]byte, *Shape](maxCachedShapeBytes),
-		accepted:  map[[sha256.Size]byte]bool{},
+		accepted:  map[record]acceptance{},
 	}
 }

@@ -3,8 +3,6 @@ package registry
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"slices"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
@@ -42,11 +40,6 @@ func (k scenarioKey) store() store.Key {
 	return store.Key{Collection: scenarioCollection, Tenant: uint64(k.tenant), Path: [][]byte{store.Segment(string(k.id))}}
 }
 
-// sum stands for the key where it is kept for as long as the process lives: an id may be megabytes.
-func (k scenarioKey) sum() [sha256.Size]byte {
-	return sha256.Sum256(store.AppendKey(binary.BigEndian.AppendUint64(nil, k.behalf), k.store()))
-}
-
 func spaceOf(spec *gate.ScenarioSpec) gate.TenantID {
 	if spec.DefaultTenantID == nil {
 		return sharedTenant
@@ -71,11 +64,13 @@ func (r *Registry) Define(ctx context.Context, scenario *gate.Scenario) error {
 	if err != nil {
 		return err
 	}
+	revision := outcomes[0].Revision
 	if refusal := outcomes[0].Refusal; refusal != nil {
 		if refusal.Reason != store.Conflict {
 			return fault.New(fault.Internal, "the store refused a scenario: %s", refusal.Message)
 		}
-		existing, err := r.load(ctx, key)
+		var existing *gate.Scenario
+		existing, revision, err = r.load(ctx, key)
 		if err != nil {
 			return err
 		}
@@ -83,15 +78,21 @@ func (r *Registry) Define(ctx context.Context, scenario *gate.Scenario) error {
 			return ErrScenarioExists
 		}
 	}
+	return r.accept(key, revision)
+}
+
+// accept is an error when this process has accepted the scenario before, unless that one was removed since.
+func (r *Registry) accept(key scenarioKey, revision uint64) error {
+	of := recordOf(key.store())
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	anybody := scenarioKey{tenant: key.tenant, id: key.id}
-	accepted := r.accepted[anybody.sum()]
-	r.accepted[anybody.sum()], r.accepted[key.sum()] = true, true
-	if accepted {
-		return ErrScenarioExists
+	before := r.accepted[of]
+	if before.revision < revision {
+		r.accepted[of] = acceptance{revision, map[uint64]bool{key.behalf: true}}
+		return nil
 	}
-	return nil
+	before.behalf[key.behalf] = true
+	return ErrScenarioExists
 }
 
 // sameSpec compares with number kinds: two specs with the same hash can decide differently ([F-09]).
@@ -102,9 +103,17 @@ func sameSpec(a, b *gate.Scenario) bool {
 // Defined reports whether a definition with this id would conflict: without telling whose it is, it answers for the id
 // space that the spec would go to, and to those only in whose name one was accepted there.
 func (r *Registry) Defined(ctx context.Context, spec *gate.ScenarioSpec) bool {
+	key := keyOf(ctx, spaceOf(spec), spec.ScenarioID)
 	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.accepted[keyOf(ctx, spaceOf(spec), spec.ScenarioID).sum()]
+	accepted := r.accepted[recordOf(key.store())]
+	known := accepted.behalf[key.behalf] || key.behalf == 0 && accepted.revision > 0
+	r.mu.RUnlock()
+	if !known {
+		return false
+	}
+	// It may have been removed since, or be younger than the backup that was restored.
+	existing, _, err := r.load(ctx, key)
+	return err != nil || existing != nil
 }
 
 // Scenario finds a scenario for a tenant: in its own id space, else in the shared one. The error is ErrNoScenario when there is none.
@@ -114,13 +123,14 @@ func (r *Registry) Scenario(ctx context.Context, tenant gate.TenantID, id gate.S
 		return s, nil
 	}
 	// A scenario of the tenant's own may have come since the shared one was cached: the store is asked for both at once.
+	epoch := r.scenarios.now()
 	records, err := r.store.Get(ctx, []store.Key{own.store(), shared.store()})
 	if err != nil {
 		return nil, err
 	}
 	for i, key := range []scenarioKey{own, shared} {
 		if records[i].Version > 0 {
-			return r.compile(key, records[i])
+			return r.compile(epoch, key, records[i])
 		}
 	}
 	return nil, ErrNoScenario
@@ -135,7 +145,7 @@ func (r *Registry) ForRun(ctx context.Context, tenant gate.TenantID, id gate.Sce
 		}
 	}
 	for _, space := range []gate.TenantID{tenant, sharedTenant} {
-		s, err := r.load(ctx, keyOf(ctx, space, id))
+		s, _, err := r.load(ctx, keyOf(ctx, space, id))
 		if err != nil {
 			return nil, err
 		}
@@ -155,16 +165,19 @@ func (r *Registry) Known(ctx context.Context, tenant gate.TenantID, id gate.Scen
 	return err
 }
 
-func (r *Registry) load(ctx context.Context, key scenarioKey) (*gate.Scenario, error) {
+// load also answers the revision of the scenario's record. There may be none.
+func (r *Registry) load(ctx context.Context, key scenarioKey) (*gate.Scenario, uint64, error) {
+	epoch := r.scenarios.now()
 	records, err := r.store.Get(ctx, []store.Key{key.store()})
 	if err != nil || records[0].Version == 0 {
-		return nil, err
+		return nil, 0, err
 	}
-	return r.compile(key, records[0])
+	scenario, err := r.compile(epoch, key, records[0])
+	return scenario, records[0].Revision, err
 }
 
-func (r *Registry) compile(key scenarioKey, record store.Record) (*gate.Scenario, error) {
-	if s := r.scenarios.get(key); s != nil {
+func (r *Registry) compile(epoch uint64, key scenarioKey, record store.Record) (*gate.Scenario, error) {
+	if s := r.scenarios.at(key, record.Revision); s != nil {
 		return s, nil
 	}
 	var stored storedScenario
@@ -175,7 +188,7 @@ func (r *Registry) compile(key scenarioKey, record store.Record) (*gate.Scenario
 	if err != nil || scenario.Hash() != stored.Hash {
 		return nil, fault.New(fault.Corrupt, "a stored scenario does not match its hash")
 	}
-	r.scenarios.put(key, scenario, len(record.Body))
+	r.scenarios.put(epoch, key, scenario, record)
 	return scenario, nil
 }
 

@@ -100,17 +100,17 @@ func (r *Registry) Schema(ctx context.Context, tenant gate.TenantID, namespace g
 	return shape, err
 }
 
-// readSchema also answers the size in bytes of what is stored.
-func (r *Registry) readSchema(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, ref ShapeRef) (shape DataShape, size int, err error) {
+// readSchema also answers the record.
+func (r *Registry) readSchema(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, ref ShapeRef) (shape DataShape, record store.Record, err error) {
 	records, err := r.store.Get(ctx, []store.Key{schemaKey(tenant, namespace, ref)})
 	if err != nil {
-		return shape, 0, err
+		return shape, record, err
 	}
 	if records[0].Version == 0 {
-		return shape, 0, ErrNoSchema
+		return shape, record, ErrNoSchema
 	}
 	err = persist.Decode(records[0], &shape)
-	return shape, len(records[0].Body), err
+	return shape, records[0], err
 }
 
 // maxPageBytes ends a page of schemas early: a thousand schemas of a megabyte each are more than clients read (mcp contract

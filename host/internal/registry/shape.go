@@ -33,7 +33,7 @@ type Shape struct {
 	judged map[weak.Pointer[gate.Scenario]]error
 }
 
-// Shape finds a data shape to validate with; it is read from the store once, since it never changes. The error is
+// Shape finds a data shape to validate with; it is read from the store once, since it is never changed, only removed. The error is
 // ErrNoSchema when there is none.
 func (r *Registry) Shape(ctx context.Context, tenant gate.TenantID, namespace gate.NamespaceID, ref ShapeRef) (*Shape, error) {
 	// For whoever it was read in the name of, as scenarioKey.
@@ -41,12 +41,13 @@ func (r *Registry) Shape(ctx context.Context, tenant gate.TenantID, namespace ga
 	if shape := r.shapes.get(key); shape != nil {
 		return shape, nil
 	}
-	stored, size, err := r.readSchema(ctx, tenant, namespace, ref)
+	epoch := r.shapes.now()
+	stored, record, err := r.readSchema(ctx, tenant, namespace, ref)
 	if err != nil {
 		return nil, err
 	}
 	shape := &Shape{DataShape: stored, judged: map[weak.Pointer[gate.Scenario]]error{}}
-	r.shapes.put(key, shape, size)
+	r.shapes.put(epoch, key, shape, record)
 	return shape, nil
 }
 

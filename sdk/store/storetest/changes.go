@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ var changeChecks = []check{
 	{"changes-tell-all", "the feed tells the last change of every record, deletes too, in revision order and nothing else", changesTellAll},
 	{"changes-after", "the feed after a revision tells what is after it and nothing at or below it", changesAfter},
 	{"changes-follow", "an open feed tells later commits", changesFollow},
+	{"changes-selected", "a feed of some collections tells all of their changes and is complete, whatever changes in others", changesSelected},
 	{"changes-after-restart", "a reader goes on after a restart and a crash from where it was", changesAfterRestart},
 	{"changes-complete", "a reader that has seen Complete >= N has missed nothing at or below N, however many commit at once and however often it begins anew", changesComplete},
 }
@@ -186,6 +188,40 @@ func changesAfter(c *trial) {
 		}
 		c.tells(fmt.Sprintf("after revision %d", after), c.readTo(p, after, newest), want)
 	}
+}
+
+func changesSelected(c *trial) {
+	p, ok := c.feeding()
+	if !ok {
+		return
+	}
+	writes, revisions := c.history(p)
+	wanted := []string{"usage", "strange"}
+	strange := keyIn("strange", 3, 4, "a")
+	newest := c.commit(p, put(strange, "1")).Revision
+	newest = max(newest, c.commit(p, put(key("last"), "x")).Revision)
+	want := []write{{strange, false}}
+	for i, w := range writes {
+		if slices.Contains(wanted, w.key.Collection) && revisions[i] > 0 {
+			want = append(want, w)
+		}
+	}
+	f := newFeed(0)
+	ctx, cancel := c.call()
+	defer cancel()
+	err := store.ChangesOf(ctx, p.Store, wanted, 0, func(set store.ChangeSet) error {
+		if err := f.read(set); err != nil {
+			return err
+		}
+		if f.complete >= newest {
+			return errEnough
+		}
+		return nil
+	})
+	if !errors.Is(err, errEnough) {
+		c.Fatalf("the feed of %q is complete up to %d, want %d: %v", wanted, f.complete, newest, err)
+	}
+	c.tells("some collections", f, want)
 }
 
 func changesFollow(c *trial) {

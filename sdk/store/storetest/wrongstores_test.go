@@ -24,7 +24,7 @@ var wrongStores = []struct {
 	also   []string
 	make   func(w *wrong, shared *world)
 }{
-	{"torn commit", []string{"commit-all-or-nothing", "commit-batch-independent"}, []string{"limit-keys", "limit-counts", "commit-key-twice", "changes-tell-all", "changes-after", "counter-bounds"}, func(w *wrong, _ *world) {
+	{"torn commit", []string{"commit-all-or-nothing", "commit-batch-independent"}, []string{"limit-keys", "limit-counts", "commit-key-twice", "changes-tell-all", "changes-after", "counter-bounds", "changes-selected"}, func(w *wrong, _ *world) {
 		w.commit = eachCommit(func(ctx context.Context, commit store.Commit) (store.Outcome, error) {
 			outcome, err := w.one(ctx, commit)
 			if err == nil && outcome.Refusal != nil && outcome.Refusal.Op > 0 {
@@ -302,7 +302,7 @@ var wrongStores = []struct {
 			}
 		}
 	}},
-	{"change feed with a gap", []string{"changes-tell-all", "changes-complete"}, []string{"changes-after", "changes-follow", "changes-after-restart"}, func(w *wrong, _ *world) {
+	{"change feed with a gap", []string{"changes-tell-all", "changes-complete"}, []string{"changes-after", "changes-follow", "changes-after-restart", "changes-selected"}, func(w *wrong, _ *world) {
 		w.changes = func(ctx context.Context, after uint64, yield func(store.ChangeSet) error) error {
 			return w.Store.Changes(ctx, after, func(set store.ChangeSet) error {
 				set.Changes = slices.DeleteFunc(set.Changes, func(c store.Change) bool { return c.Revision%5 == 3 })
@@ -310,7 +310,7 @@ var wrongStores = []struct {
 			})
 		}
 	}},
-	{"change feed out of order", []string{"changes-tell-all", "changes-complete"}, []string{"changes-after", "changes-after-restart"}, func(w *wrong, _ *world) {
+	{"change feed out of order", []string{"changes-tell-all", "changes-complete"}, []string{"changes-after", "changes-after-restart", "changes-selected"}, func(w *wrong, _ *world) {
 		w.changes = func(ctx context.Context, after uint64, yield func(store.ChangeSet) error) error {
 			return w.Store.Changes(ctx, after, func(set store.ChangeSet) error {
 				slices.Reverse(set.Changes)
@@ -318,7 +318,7 @@ var wrongStores = []struct {
 			})
 		}
 	}},
-	{"change feed complete too early", []string{"changes-complete"}, []string{"changes-tell-all", "changes-after", "changes-after-restart"}, func(w *wrong, _ *world) {
+	{"change feed complete too early", []string{"changes-complete"}, []string{"changes-tell-all", "changes-after", "changes-after-restart", "changes-selected"}, func(w *wrong, _ *world) {
 		w.changes = func(ctx context.Context, after uint64, yield func(store.ChangeSet) error) error {
 			var late []store.Change
 			return w.Store.Changes(ctx, after, func(set store.ChangeSet) error {
@@ -333,7 +333,7 @@ var wrongStores = []struct {
 			})
 		}
 	}},
-	{"change feed without deletes", []string{"changes-tell-all", "changes-after", "changes-after-restart"}, nil, func(w *wrong, _ *world) {
+	{"change feed without deletes", []string{"changes-tell-all", "changes-after", "changes-after-restart"}, []string{"changes-selected"}, func(w *wrong, _ *world) {
 		w.changes = func(ctx context.Context, after uint64, yield func(store.ChangeSet) error) error {
 			return w.Store.Changes(ctx, after, func(set store.ChangeSet) error {
 				set.Changes = slices.DeleteFunc(set.Changes, func(c store.Change) bool { return c.Deleted })
@@ -341,7 +341,7 @@ var wrongStores = []struct {
 			})
 		}
 	}},
-	{"change feed that does not follow", []string{"changes-follow", "changes-complete"}, []string{"changes-tell-all", "changes-after", "changes-after-restart", "processes-read", "context-ended"}, func(w *wrong, _ *world) {
+	{"change feed that does not follow", []string{"changes-follow", "changes-complete"}, []string{"changes-tell-all", "changes-after", "changes-after-restart", "processes-read", "context-ended", "changes-selected"}, func(w *wrong, _ *world) {
 		w.changes = func(ctx context.Context, after uint64, yield func(store.ChangeSet) error) error {
 			told := false
 			_ = w.Store.Changes(ctx, after, func(set store.ChangeSet) error {
@@ -354,6 +354,14 @@ var wrongStores = []struct {
 				return ctx.Err()
 			}
 			return fault.New(fault.Unavailable, "the feed ended")
+		}
+	}},
+	{"change feed without the rare collections", []string{"changes-selected"}, []string{"changes-tell-all", "changes-after"}, func(w *wrong, _ *world) {
+		w.changes = func(ctx context.Context, after uint64, yield func(store.ChangeSet) error) error {
+			return w.Store.Changes(ctx, after, func(set store.ChangeSet) error {
+				set.Changes = slices.DeleteFunc(set.Changes, func(c store.Change) bool { return c.Key.Collection == "strange" })
+				return yield(set)
+			})
 		}
 	}},
 	{"version repeats after a delete", []string{"version-recreate", "commit-batch-order"}, []string{"id-repeat"}, func(w *wrong, shared *world) { w.countVersions(shared) }},
@@ -372,18 +380,18 @@ var wrongStores = []struct {
 			return w.Store.Commit(ctx, cloneOps(commits, func(op *store.Op) { op.Body = untilNUL(op.Body) }))
 		}
 	}},
-	{"key without case", []string{"key-paths"}, []string{"id-other-ops", "body-byte-for-byte", "scan-order", "scan-prefix", "scan-start-after", "scan-limit", "scan-scope", "changes-tell-all", "changes-after"}, func(w *wrong, _ *world) { rekeyed(w, foldPath(bytes.ToLower)) }},
-	{"key cut at a NUL", []string{"key-paths", "scan-order"}, []string{"scan-prefix", "scan-start-after", "scan-limit", "changes-tell-all", "changes-after"}, func(w *wrong, _ *world) { rekeyed(w, foldPath(untilNUL)) }},
-	{"key as valid UTF-8", []string{"key-paths"}, []string{"scan-order", "scan-prefix", "scan-start-after", "scan-limit", "scan-scope", "changes-tell-all", "changes-after"}, func(w *wrong, _ *world) {
+	{"key without case", []string{"key-paths"}, []string{"id-other-ops", "body-byte-for-byte", "scan-order", "scan-prefix", "scan-start-after", "scan-limit", "scan-scope", "changes-tell-all", "changes-after", "changes-selected"}, func(w *wrong, _ *world) { rekeyed(w, foldPath(bytes.ToLower)) }},
+	{"key cut at a NUL", []string{"key-paths", "scan-order"}, []string{"scan-prefix", "scan-start-after", "scan-limit", "changes-tell-all", "changes-after", "changes-selected"}, func(w *wrong, _ *world) { rekeyed(w, foldPath(untilNUL)) }},
+	{"key as valid UTF-8", []string{"key-paths"}, []string{"scan-order", "scan-prefix", "scan-start-after", "scan-limit", "scan-scope", "changes-tell-all", "changes-after", "changes-selected"}, func(w *wrong, _ *world) {
 		rekeyed(w, foldPath(func(segment []byte) []byte { return bytes.ToValidUTF8(segment, []byte("?")) }))
 	}},
-	{"63 bits of a tenant", []string{"key-scopes", "scan-scope"}, []string{"changes-tell-all", "changes-after"}, func(w *wrong, _ *world) {
+	{"63 bits of a tenant", []string{"key-scopes", "scan-scope"}, []string{"changes-tell-all", "changes-after", "changes-selected"}, func(w *wrong, _ *world) {
 		rekeyed(w, func(k store.Key) store.Key {
 			k.Tenant &= math.MaxInt64
 			return k
 		})
 	}},
-	{"namespace as a float", []string{"key-scopes"}, []string{"scan-scope", "changes-tell-all", "changes-after"}, func(w *wrong, _ *world) {
+	{"namespace as a float", []string{"key-scopes"}, []string{"scan-scope", "changes-tell-all", "changes-after", "changes-selected"}, func(w *wrong, _ *world) {
 		rekeyed(w, func(k store.Key) store.Key {
 			k.Namespace = uint64(min(float64(k.Namespace), 1<<63))
 			return k
@@ -427,7 +435,7 @@ var wrongStores = []struct {
 	{"limits below the protocol's", []string{"describe-limits"}, nil, func(w *wrong, _ *world) {
 		w.about = func(d *store.Description) { d.CommitIDLifetime = time.Hour }
 	}},
-	{"revision that stands still", []string{"describe-revision"}, []string{"changes-tell-all"}, func(w *wrong, _ *world) {
+	{"revision that stands still", []string{"describe-revision"}, []string{"changes-tell-all", "changes-selected"}, func(w *wrong, _ *world) {
 		w.about = func(d *store.Description) { d.Revision = min(d.Revision, 1) }
 	}},
 	{"ignores its context", []string{"context-ended"}, nil, func(w *wrong, _ *world) {

@@ -2,19 +2,21 @@
 // It writes the connection string of the plugin's user, does what each line that it reads says, writes "ready" after each, or
 // "pgserver: " and what went wrong, and ends when its input does. The lines:
 //
-//	crash      kill the server with all of its processes, and start it again
-//	down, up   the two halves of a crash
+//	crash      kill the server with all of its processes, and start it again; "crash 50ms" leaves that time in between
 //	cut        end the sessions of the plugin's user
 //	crowd      take every connection that the server has left; disperse gives them back
+//	pooler     start PgBouncer in transaction mode, and write the connection string through it
 //	sql TEXT   run statements in the database as the superuser, and write the rows before "ready"
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -62,12 +64,12 @@ func (c *cluster) do(line string) error {
 	command, rest, _ := strings.Cut(line, " ")
 	switch command {
 	case "crash":
+		pause, err := time.ParseDuration(cmp.Or(rest, "0s"))
+		if err != nil {
+			return err
+		}
 		c.Kill()
-		return c.Run()
-	case "down":
-		c.Kill()
-		return nil
-	case "up":
+		time.Sleep(pause)
 		return c.Run()
 	case "cut":
 		return c.Exec("postgres", fmt.Sprintf("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%s'", pgtest.App))
@@ -85,6 +87,12 @@ func (c *cluster) do(line string) error {
 		}
 		c.crowd = nil
 		return nil
+	case "pooler":
+		dsn, err := c.Pooler(c.database)
+		if err == nil {
+			fmt.Println(dsn)
+		}
+		return err
 	case "sql":
 		rows, err := c.Query(c.database, rest)
 		fmt.Print(rows)

@@ -24,6 +24,10 @@ const (
 	pollListening = 500 * time.Millisecond
 	// pollDeaf is the same where no notifications arrive.
 	pollDeaf = 100 * time.Millisecond
+	// restOfCaches is the same for a follower of some collections, which keeps things in memory and has a second to drop them.
+	restOfCaches = 100 * time.Millisecond
+	// lookTimeout bounds one look, so that a connection that is silently gone does not silence the feed with it.
+	lookTimeout = 5 * time.Second
 	// listenTimeout bounds the wait on the listening connection, so that a dead one is found.
 	listenTimeout = 15 * time.Second
 )
@@ -68,13 +72,20 @@ func (s *Store) sendNotifications() {
 		case <-s.closing:
 			return
 		}
-		if _, err := s.pool.Exec(s.background, `SELECT pg_notify($1, '')`, channel); err != nil {
+		if err := s.notifyOthers(); err != nil {
 			s.options.Logger.Warn("other hosts could not be notified; they look by themselves", "error", fmt.Sprint(classify(s.background, err)))
 		}
 		if s.sleep(s.background, notifyEvery) != nil {
 			return
 		}
 	}
+}
+
+func (s *Store) notifyOthers() error {
+	ctx, cancel := context.WithTimeout(s.background, lookTimeout)
+	defer cancel()
+	_, err := s.pool.Exec(ctx, `SELECT pg_notify($1, '')`, channel)
+	return err
 }
 
 // listen has a connection of its own, and makes a new one as often as it is lost.
@@ -138,20 +149,35 @@ func (s *Store) listenOnce(ctx context.Context, config *pgx.ConnConfig) (heard b
 			return true, err
 		default:
 			// Quiet for long: is there still a server?
-			if err := c.Ping(ctx); err != nil {
+			if err := ping(ctx, c); err != nil {
 				return true, err
 			}
 		}
 	}
 }
 
+func ping(ctx context.Context, c *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	return c.Ping(ctx)
+}
+
 // Changes implements store.Store. Revisions are given under a lock that is held until they are visible, so they become
 // visible in order, and a snapshot that holds one holds all before it: what a look has told is complete.
 func (s *Store) Changes(ctx context.Context, after uint64, yield func(store.ChangeSet) error) error {
+	return s.ChangesOf(ctx, nil, after, yield)
+}
+
+// ChangesOf implements store.Selective: it looks into the tables of the collections alone.
+func (s *Store) ChangesOf(ctx context.Context, collections []string, after uint64, yield func(store.ChangeSet) error) error {
+	from, rest := numbersOf(collections), restBetweenLooks
+	if len(collections) > 0 {
+		rest = restOfCaches
+	}
 	for first := true; ; first = false {
 		// Taken before the look, so that no commit falls between look and wait.
 		wake := s.news.wait()
-		set, newest, more, err := s.changed(ctx, after)
+		set, newest, more, err := s.changed(ctx, from, after)
 		if err != nil {
 			return err
 		}
@@ -168,14 +194,14 @@ func (s *Store) Changes(ctx context.Context, after uint64, yield func(store.Chan
 		if more {
 			continue
 		}
-		if err := s.pause(ctx, wake); err != nil {
+		if err := s.pause(ctx, wake, rest); err != nil {
 			return err
 		}
 	}
 }
 
 // pause waits until there may be something new.
-func (s *Store) pause(ctx context.Context, wake <-chan struct{}) error {
+func (s *Store) pause(ctx context.Context, wake <-chan struct{}, rest time.Duration) error {
 	poll := pollDeaf
 	if s.listening.Load() {
 		poll = pollListening
@@ -184,7 +210,7 @@ func (s *Store) pause(ctx context.Context, wake <-chan struct{}) error {
 	defer timer.Stop()
 	select {
 	case <-wake:
-		return s.sleep(ctx, restBetweenLooks)
+		return s.sleep(ctx, rest)
 	case <-timer.C:
 	case <-s.closing:
 		return errClosed()
@@ -194,17 +220,19 @@ func (s *Store) pause(ctx context.Context, wake <-chan struct{}) error {
 	return nil
 }
 
-const changesSQL = `SELECT out_revision, out_table, out_collection, out_tenant, out_namespace, out_k, out_removed FROM decision_gate.changes_v1($1, $2)`
+const changesSQL = `SELECT out_revision, out_table, out_collection, out_tenant, out_namespace, out_k, out_removed FROM decision_gate.changes_v1($1, $2, $3)`
 
-// changed reads the changes after a revision; more says that the page is full.
-func (s *Store) changed(ctx context.Context, after uint64) (set store.ChangeSet, newest uint64, more bool, err error) {
+// changed reads the changes after a revision in some tables; more says that the page is full.
+func (s *Store) changed(ctx context.Context, from []int16, after uint64) (set store.ChangeSet, newest uint64, more bool, err error) {
 	if after > math.MaxInt64 {
 		newest, err = s.newest(ctx)
 		return set, newest, false, err
 	}
 	err = s.reading(ctx, "changes", func(ctx context.Context) error {
 		set = store.ChangeSet{}
-		rows, err := s.pool.Query(ctx, changesSQL, int64(after), int64(pageRecords))
+		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+		defer cancel()
+		rows, err := s.pool.Query(ctx, changesSQL, int64(after), int64(pageRecords), from)
 		if err != nil {
 			return err
 		}

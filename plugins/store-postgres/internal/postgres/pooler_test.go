@@ -4,73 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
-
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/decision-gate-host/decision-gate-host/plugins/store-postgres/internal/pgtest"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
-// pooler starts PgBouncer in transaction mode, with fewer connections to the server than its clients have to it, and
-// answers the connection string through it.
+// pooler starts PgBouncer in transaction mode and answers the connection string through it.
 func pooler(t *testing.T, database string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	dsn, err := server.Pooler(database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	dir, err := os.MkdirTemp(server.Dir, "pooler")
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := filepath.Join(dir, "pgbouncer.ini")
-	text := fmt.Sprintf(`[databases]
-* = host=127.0.0.1 port=%d
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = %d
-unix_socket_dir =
-pool_mode = transaction
-default_pool_size = 3
-auth_type = plain
-auth_file = %s/users
-logfile = %s/log
-`, server.Port, port, dir, dir)
-	users := fmt.Sprintf("%q %q\n", pgtest.App, pgtest.Password)
-	for path, content := range map[string]string{config: text, filepath.Join(dir, "users"): users} {
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := server.Launch(dir, "/usr/sbin/pgbouncer", config); err != nil {
-		t.Fatal(err)
-	}
-	dsn := fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", pgtest.App, pgtest.Password, port, database)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		config, err := pgx.ParseConfig(dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config.DefaultQueryExecMode = pgx.QueryExecModeExec
-		c, err := pgx.ConnectConfig(t.Context(), config)
-		if err == nil {
-			c.Close(t.Context())
-			return dsn
-		}
-		if time.Now().After(deadline) {
-			log, _ := os.ReadFile(filepath.Join(dir, "log"))
-			t.Fatalf("the pooler does not answer: %v\n%s", err, log)
-		}
-	}
+	return dsn
 }
 
 // Through a pooler in transaction mode, where every statement may meet another session, two stores work on one database as

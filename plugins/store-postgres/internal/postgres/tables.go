@@ -2,6 +2,7 @@ package postgres
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -60,6 +61,24 @@ func scopePlace(collection string, tenant, namespace uint64) place {
 	}
 	// SQL has no unsigned numbers: the bits are kept. Nothing is ordered by them.
 	return place{table: t.Number, collection: collection, tenant: int64(tenant), namespace: int64(namespace)}
+}
+
+// numbersOf are the tables of collections; none means all.
+func numbersOf(collections []string) []int16 {
+	if len(collections) == 0 {
+		numbers := make([]int16, len(tables))
+		for i, t := range tables {
+			numbers[i] = t.Number
+		}
+		return numbers
+	}
+	var numbers []int16
+	for _, collection := range collections {
+		if n := scopePlace(collection, 0, 0).table; !slices.Contains(numbers, n) {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
 }
 
 func placeOf(k store.Key) place {

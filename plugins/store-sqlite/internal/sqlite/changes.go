@@ -38,6 +38,16 @@ func (n *news) tell() {
 // Changes implements store.Store. Revisions are given inside the write lock, so they become visible in order, and a
 // snapshot that holds one holds all before it: what a scan has told is complete.
 func (s *Store) Changes(ctx context.Context, after uint64, yield func(store.ChangeSet) error) error {
+	return s.ChangesOf(ctx, nil, after, yield)
+}
+
+// ChangesOf implements store.Selective. It tells all, but rests between looks when some are asked for: a look for each commit
+// would take from the commits.
+func (s *Store) ChangesOf(ctx context.Context, collections []string, after uint64, yield func(store.ChangeSet) error) error {
+	rest := time.Duration(0)
+	if len(collections) > 0 {
+		rest = pollInterval
+	}
 	newest, err := s.newest(ctx)
 	if err != nil {
 		return err
@@ -65,7 +75,27 @@ func (s *Store) Changes(ctx context.Context, after uint64, yield func(store.Chan
 		if err := s.pause(ctx, wake); err != nil {
 			return err
 		}
+		if err := s.rest(ctx, rest); err != nil {
+			return err
+		}
 	}
+}
+
+// rest waits, also when there is something new.
+func (s *Store) rest(ctx context.Context, d time.Duration) error {
+	if d == 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.closing:
+		return errClosed()
+	case <-ctx.Done():
+		return classify(ctx, ctx.Err())
+	}
+	return nil
 }
 
 // pause waits until there may be something new.

@@ -1326,6 +1326,8 @@ func (x *Refusal) GetMessage() string {
 type ChangesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	AfterRevision uint64                 `protobuf:"varint,1,opt,name=after_revision,json=afterRevision,proto3" json:"after_revision,omitempty"`
+	// The collections whose changes are wanted; none means all. A plugin may send those of others too.
+	Collections   []string `protobuf:"bytes,2,rep,name=collections,proto3" json:"collections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1365,6 +1367,13 @@ func (x *ChangesRequest) GetAfterRevision() uint64 {
 		return x.AfterRevision
 	}
 	return 0
+}
+
+func (x *ChangesRequest) GetCollections() []string {
+	if x != nil {
+		return x.Collections
+	}
+	return nil
 }
 
 type ChangesResponse struct {
@@ -1568,9 +1577,10 @@ const file_decisiongate_plugin_v1alpha1_store_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2+.decisiongate.plugin.v1alpha1.RefusalReasonR\x06reason\x12\x0e\n" +
 	"\x02op\x18\x02 \x01(\rR\x02op\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\tR\amessage\"7\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\"Y\n" +
 	"\x0eChangesRequest\x12%\n" +
-	"\x0eafter_revision\x18\x01 \x01(\x04R\rafterRevision\"~\n" +
+	"\x0eafter_revision\x18\x01 \x01(\x04R\rafterRevision\x12 \n" +
+	"\vcollections\x18\x02 \x03(\tR\vcollections\"~\n" +
 	"\x0fChangesResponse\x12>\n" +
 	"\achanges\x18\x01 \x03(\v2$.decisiongate.plugin.v1alpha1.ChangeR\achanges\x12+\n" +
 	"\x11complete_revision\x18\x02 \x01(\x04R\x10completeRevision\"s\n" +
