@@ -24,6 +24,7 @@ import (
 // openEvidence makes the providers of the configuration, and starts those that are programs.
 func openEvidence(c *config.Config, logger *slog.Logger) (*evidence.Registry, error) {
 	options := evidenceOptions(c)
+	options.Memory = c.Server.MaxEvidenceMemory
 	var err error
 	if options.DefaultSignatures, options.Signatures, err = signatureRules(c); err != nil {
 		return nil, err

@@ -96,7 +96,11 @@ func NewObject(members []Member) Value {
 	if len(members) == 0 {
 		return Value{kind: Object}
 	}
-	return Value{kind: Object, parts: &parts{members: dropDuplicates(members)}}
+	kept := dropDuplicates(members)
+	if len(kept) < len(members) {
+		kept = slices.Clone(kept) // what was dropped is not held
+	}
+	return Value{kind: Object, parts: &parts{members: kept}}
 }
 
 // indexFrom is the number of members from which duplicates are found by a map: below it comparing is cheaper.

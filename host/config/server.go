@@ -10,6 +10,7 @@ type Server struct {
 
 	MaxBodyBytes      int64         `hcl:"max_body_bytes" default:"1048576" min:"1" max:"67108864" unit:"bytes" help:"Largest request body."`
 	MaxInflight       int64         `hcl:"max_inflight" default:"256" min:"1" max:"65536" unit:"requests" help:"Requests served at the same time; more are refused as overloaded, unless one whose body is late can make room."`
+	MaxEvidenceMemory int64         `hcl:"max_evidence_memory" default:"268435456" min:"1048576" max:"68719476736" unit:"bytes" help:"Memory that the evidence of all calls may take at the same time, by estimate; a call may hold half of it. A question that finds none free within its time is unanswered."`
 	MaxConnections    int64         `hcl:"max_connections" default:"1024" min:"1" max:"65536" unit:"connections" help:"Connections open at the same time; one more has that which has waited longest without a whole request closed."`
 	ReadHeaderTimeout time.Duration `hcl:"read_header_timeout" default:"10s" min:"100ms" max:"5m" help:"Time a client has to send the header of a request, and for the handshake of TLS."`
 	ReadTimeout       time.Duration `hcl:"read_timeout" default:"30s" min:"100ms" max:"10m" help:"Time a client has to send a whole request."`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/budget"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/jsonpath"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/yaml"
 )
@@ -86,7 +88,11 @@ func (p *fileProvider) Query(ctx context.Context, q gate.EvidenceQuery, _ gate.E
 	if refusal == nil {
 		p.anchor(&result, rel)
 		var v canonical.Value
-		if v, refusal = p.read(ctx, rel, params); refusal == nil {
+		var err error
+		if v, refusal, err = p.read(ctx, rel, params); err != nil {
+			return gate.EvidenceResult{}, err
+		}
+		if refusal == nil {
 			contentType := "application/json"
 			if isYAML(rel) {
 				contentType = "application/yaml"
@@ -171,50 +177,83 @@ func (p *fileProvider) locate(file string) (string, *gate.EvidenceError) {
 	return rel, nil
 }
 
-// read reads the file, parses it and selects from it.
-func (p *fileProvider) read(ctx context.Context, rel string, params fileParams) (canonical.Value, *gate.EvidenceError) {
-	data, refusal := p.load(rel)
-	if refusal != nil {
-		return canonical.Value{}, refusal
+// read reads the file, parses it and selects from it. The error is that there is no memory for it.
+func (p *fileProvider) read(ctx context.Context, rel string, params fileParams) (canonical.Value, *gate.EvidenceError, error) {
+	data, refusal, err := p.load(ctx, rel)
+	if refusal != nil || err != nil {
+		return canonical.Value{}, refusal, err
 	}
 	document, refusal := p.parse(rel, data)
 	if refusal != nil {
-		return canonical.Value{}, refusal
+		return canonical.Value{}, refusal, nil
 	}
 	v := document
 	if params.path != nil {
 		if v, refusal = selectFrom(ctx, &document, *params.path); refusal != nil {
-			return canonical.Value{}, refusal
+			return canonical.Value{}, refusal, nil
 		}
 	}
 	left := maxResult
 	if exceeds(v, &left) {
-		return canonical.Value{}, refuse("size_limit_exceeded", "json result exceeds size limit", fileMember(rel))
+		return canonical.Value{}, refuse("size_limit_exceeded", "json result exceeds size limit", fileMember(rel)), nil
 	}
-	return v, nil
+	return v, nil, nil
 }
 
-func (p *fileProvider) load(rel string) ([]byte, *gate.EvidenceError) {
+// load opens and reads a file.
+func (p *fileProvider) load(ctx context.Context, rel string) ([]byte, *gate.EvidenceError, error) {
 	file, err := p.dir.open(rel)
 	switch {
 	case errors.Is(err, errNotRegular):
-		return nil, refuse("file_read_failed", "unable to read json file", fileMember(rel))
+		return nil, refuse("file_read_failed", "unable to read json file", fileMember(rel)), nil
 	case isMissing(err):
-		return nil, refuse("file_not_found", "unable to open json file", fileMember(rel))
+		return nil, refuse("file_not_found", "unable to open json file", fileMember(rel)), nil
 	case err != nil:
-		return nil, refuse("file_open_failed", "unable to open json file", fileMember(rel))
+		return nil, refuse("file_open_failed", "unable to open json file", fileMember(rel)), nil
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, p.MaxBytes+1))
-	if err != nil {
-		return nil, refuse("file_read_failed", "unable to read json file", fileMember(rel))
+	return p.readWhole(ctx, file, rel)
+}
+
+// smallFile is the size in bytes of the largest file that is kept while the memory to parse it is waited for.
+const smallFile = 64 << 10
+
+// readWhole reads a file once there is the memory to parse it. A file that is not small is read twice: held while others are
+// waited for, the files of many questions would take the memory that these wait for.
+func (p *fileProvider) readWhole(ctx context.Context, file *os.File, rel string) ([]byte, *gate.EvidenceError, error) {
+	unread := refuse("file_read_failed", "unable to read json file", fileMember(rel))
+	meter := budget.JSON
+	if isYAML(rel) {
+		meter = budget.YAML
 	}
-	if int64(len(data)) > p.MaxBytes {
+	start, err := io.ReadAll(io.LimitReader(file, min(smallFile, p.MaxBytes)+1))
+	if err != nil {
+		return nil, unread, nil
+	}
+	need, size := meter(), int64(len(start))
+	_, _ = need.Write(start)
+	small := size <= smallFile
+	if !small {
+		start = nil
+		more, err := io.Copy(need, io.LimitReader(file, p.MaxBytes+1-size))
+		if err != nil {
+			return nil, unread, nil
+		}
+		size += more
+	}
+	if size > p.MaxBytes {
 		return nil, refuse("size_limit_exceeded", "json file exceeds size limit", fileMember(rel),
 			canonical.Member{Name: "max_bytes", Value: canonical.NewInt(p.MaxBytes)},
-			canonical.Member{Name: "actual_bytes", Value: canonical.NewInt(p.MaxBytes + 1)})
+			canonical.Member{Name: "actual_bytes", Value: canonical.NewInt(p.MaxBytes + 1)}), nil
 	}
-	return data, nil
+	if err := budget.Reserve(ctx, need.Bytes()); err != nil || small {
+		return start, nil, err
+	}
+	data := make([]byte, size)
+	if _, err := file.ReadAt(data, 0); err != nil || meter().Of(data) > need.Bytes() {
+		return nil, unread, nil // it is another one than a moment ago
+	}
+	return data, nil, nil
 }
 
 func isYAML(rel string) bool {

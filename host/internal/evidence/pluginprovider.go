@@ -9,6 +9,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/budget"
 	plugin "github.com/decision-gate-host/decision-gate-host/sdk/evidence"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 )
@@ -83,7 +84,19 @@ func (p pluginProvider) Query(ctx context.Context, q gate.EvidenceQuery, ec gate
 	case err != nil:
 		return gate.EvidenceResult{}, pluginError(err)
 	}
+	if err := budget.Reserve(ctx, need(&result)); err != nil {
+		return gate.EvidenceResult{}, err
+	}
 	return fromPlugin(&result)
+}
+
+// need is what reading an answer takes.
+func need(from *plugin.Result) int64 {
+	n := int64(len(from.Bytes)) + budget.JSON().Of(from.JSON)
+	if from.Error != nil {
+		n += budget.JSON().Of(from.Error.Details)
+	}
+	return n
 }
 
 func pluginContext(ec gate.EvidenceContext) (plugin.Context, error) {

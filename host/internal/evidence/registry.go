@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/budget"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/signature"
 )
 
@@ -66,6 +67,8 @@ type Options struct {
 	// accepts evidence without one.
 	Signatures        map[gate.ProviderID]*signature.Rule
 	DefaultSignatures *signature.Rule
+	// Memory is how many bytes the evidence of all calls may take at a time, by estimate; 0 is budget.Default.
+	Memory int64
 }
 
 // Registry holds the providers of a host. It is built once; then it may be used by many goroutines.
@@ -75,10 +78,12 @@ type Registry struct {
 	closers   []func() error
 	rules     map[gate.ProviderID]*signature.Rule
 	rule      *signature.Rule
+	memory    *budget.Budget
 }
 
 type registered struct {
 	Provider
+	memory    *budget.Budget
 	immediate bool
 	contract  *Contract
 	checks    map[string]*compiledCheck
@@ -92,7 +97,7 @@ type registered struct {
 func New(options Options) (*Registry, error) {
 	r := &Registry{
 		providers: map[gate.ProviderID]*registered{}, policy: options.Policy,
-		rules: options.Signatures, rule: options.DefaultSignatures,
+		rules: options.Signatures, rule: options.DefaultSignatures, memory: budget.New(options.Memory),
 	}
 	if err := r.addBuiltins(options); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -152,10 +157,15 @@ func (r *Registry) Register(id gate.ProviderID, provider Provider, contract *Con
 		rule = r.rule
 	}
 	r.providers[id] = &registered{
-		Provider: provider, immediate: immediate, contract: contract, checks: checks, rule: rule,
+		Provider: provider, memory: r.memory, immediate: immediate, contract: contract, checks: checks, rule: rule,
 		slots: make(chan struct{}, maxInFlight),
 	}
 	return nil
+}
+
+// Hold begins a call whose answers take memory until release is called. Without it they are counted while they are read only.
+func (r *Registry) Hold(ctx context.Context) (_ context.Context, release func()) {
+	return r.memory.Call(ctx)
 }
 
 // Close releases what the providers hold.
@@ -208,6 +218,17 @@ func (r *Registry) Missing(spec *gate.ScenarioSpec) *gate.ProviderMissing {
 	missing.MissingProviders = slices.Sorted(maps.Keys(providers))
 	missing.RequiredCapabilities = slices.Sorted(maps.Keys(checks))
 	return missing
+}
+
+// askTimeout is the time that a question outside of any run may take, as one of a run: more than a provider's own timeouts, which say better what happened,
+// and little enough that the client is still there.
+const askTimeout = 10 * time.Second
+
+// Ask is Query within the time that a question gets.
+func (r *Registry) Ask(ctx context.Context, q gate.EvidenceQuery, ec gate.EvidenceContext) (gate.EvidenceResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.patience(q.ProviderID, askTimeout))
+	defer cancel()
+	return r.Query(ctx, q, ec)
 }
 
 // Query asks one question. It returns when the provider has answered or the context is done, whichever is first; what a
@@ -277,10 +298,18 @@ func (p *registered) ask(ctx context.Context, q gate.EvidenceQuery, ec gate.Evid
 			answer = gate.Answer{Err: errPanic}
 		}
 	}()
+	ctx, question := p.memory.Question(ctx)
+	defer func() {
+		if err := question.Settle(held(ctx, question, &answer)); err != nil {
+			answer = gate.Answer{Err: err}
+		}
+	}()
 	result, err := p.Provider.Query(ctx, q, ec)
 	switch {
 	case err == nil:
 		err = p.rule.Check(q, ec, &result)
+	case errors.Is(err, budget.ErrBusy), errors.Is(err, budget.ErrShare):
+		// The reason that an operator can do something about.
 	case ctx.Err() != nil:
 		err = errTimeout
 	}
@@ -288,4 +317,19 @@ func (p *registered) ask(ctx context.Context, q gate.EvidenceQuery, ec gate.Evid
 		result = gate.EvidenceResult{}
 	}
 	return gate.Answer{Result: result, Err: err}
+}
+
+// held is what the call goes on to hold of a question: its answer, if it still waits for it.
+func held(ctx context.Context, q *budget.Question, answer *gate.Answer) int64 {
+	if answer.Err != nil || ctx.Err() != nil || !q.Reserved() {
+		return 0
+	}
+	n := int64(0)
+	if v := answer.Result.Value; v != nil {
+		n += budget.Held(v.JSON) + int64(len(v.Bytes))
+	}
+	if e := answer.Result.Error; e != nil && e.Details != nil {
+		n += budget.Held(*e.Details)
+	}
+	return n
 }

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -147,16 +148,17 @@ func (p *httpProvider) bodyHash(response *http.Response) (canonical.Value, error
 	if response.ContentLength > p.MaxResponseBytes {
 		return canonical.Value{}, errHTTPSize
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, p.MaxResponseBytes+1))
+	sum := sha256.New()
+	size, err := io.Copy(sum, io.LimitReader(response.Body, p.MaxResponseBytes+1))
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return canonical.Value{}, errHTTPTruncated
 	case err != nil:
 		return canonical.Value{}, errHTTPRead
-	case int64(len(body)) > p.MaxResponseBytes:
+	case size > p.MaxResponseBytes:
 		return canonical.Value{}, errHTTPSize
 	}
-	hash := canonical.HashBytes(body)
+	hash := canonical.Digest([sha256.Size]byte(sum.Sum(nil)))
 	return canonical.NewObject([]canonical.Member{
 		{Name: "algorithm", Value: canonical.NewString(string(hash.Algorithm))},
 		{Name: "value", Value: canonical.NewString(hash.Value)},

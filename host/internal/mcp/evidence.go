@@ -21,7 +21,7 @@ func (s *Server) evidenceQuery(ctx context.Context, _ caller, a evidenceArgument
 	if err := s.Evidence.ValidateQuery(a.Query); err != nil {
 		return evidenceResult{}, err
 	}
-	answered, err := s.Evidence.Query(ctx, a.Query, a.Context)
+	answered, err := s.Evidence.Ask(ctx, a.Query, a.Context)
 	result := evidence.Settle(gate.Answer{Result: answered, Err: err})
 	if !s.Disclosed(a.Query.ProviderID) {
 		result.Value, result.ContentType = nil, nil

@@ -208,6 +208,8 @@ func (s *Server) dispatch(ctx context.Context, who caller, req *request) (result
 }
 
 func (s *Server) callTool(ctx context.Context, who caller, t *tool, arguments canonical.Value) ([]byte, *Error) {
+	ctx, release := s.Evidence.Hold(ctx)
+	defer release()
 	out, err := t.call(s, ctx, who, arguments)
 	if err != nil {
 		return nil, asError(err)

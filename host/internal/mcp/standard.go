@@ -150,6 +150,8 @@ func (s *Server) callStandard(t *tool) func(context.Context, *modelcontext.Call)
 	return func(ctx context.Context, c *modelcontext.Call) (modelcontext.Result, error) {
 		e := exchangeOf(ctx)
 		e.call = c
+		ctx, release := s.Evidence.Hold(ctx)
+		defer release()
 		var out any
 		var err error
 		if refused := s.allow(e.who, t.name); refused != nil {

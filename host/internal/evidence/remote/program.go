@@ -10,6 +10,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/budget"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
 )
 
@@ -116,11 +117,11 @@ func (p *Program) Query(ctx context.Context, q gate.EvidenceQuery, ec gate.Evide
 	case <-p.stopped:
 		return gate.EvidenceResult{}, errStopped
 	}
-	return p.ask(body, id)
+	return p.ask(ctx, body, id)
 }
 
 // ask has the turn.
-func (p *Program) ask(body []byte, id canonical.Value) (gate.EvidenceResult, error) {
+func (p *Program) ask(ctx context.Context, body []byte, id canonical.Value) (gate.EvidenceResult, error) {
 	s, err := p.ready()
 	if err != nil {
 		return gate.EvidenceResult{}, err
@@ -129,6 +130,9 @@ func (p *Program) ask(body []byte, id canonical.Value) (gate.EvidenceResult, err
 	if err != nil {
 		// What the program sends from here on may be the rest of this answer: none of it is read.
 		p.drop(err)
+		return gate.EvidenceResult{}, err
+	}
+	if err := budget.Reserve(ctx, budget.JSON().Of(answer)); err != nil {
 		return gate.EvidenceResult{}, err
 	}
 	result, err := readAnswer(answer, id, p.AnyID)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
+	"github.com/decision-gate-host/decision-gate-host/host/internal/evidence/budget"
 )
 
 // maxHeaderBytes bounds the header of a response, which a server could send without end.
@@ -117,6 +118,9 @@ func (s *Server) Query(ctx context.Context, q gate.EvidenceQuery, ec gate.Eviden
 	}
 	answer, err := s.post(request)
 	if err != nil {
+		return gate.EvidenceResult{}, err
+	}
+	if err := budget.Reserve(ctx, budget.JSON().Of(answer)); err != nil {
 		return gate.EvidenceResult{}, err
 	}
 	return readAnswer(answer, id, s.AnyID)
