@@ -193,6 +193,17 @@ func TestRecordedSequences(t *testing.T) {
 	setups, sequences := readSequences(t)
 	plugins(t) // before many ask at once
 	decided := decisions()
+	calls := 0
+	for _, s := range sequences {
+		for _, step := range s.Steps {
+			if step.Tool != "" {
+				calls++
+			}
+		}
+	}
+	if len(sequences) != 317 || calls != 1410 {
+		t.Errorf("%d sequences of %d calls are played", len(sequences), calls)
+	}
 	t.Run("all", func(t *testing.T) {
 		for _, s := range sequences {
 			t.Run(s.Name, func(t *testing.T) {

@@ -241,8 +241,6 @@ func TestRecordedEvidence(t *testing.T) {
 			InputFile   string          `json:"input_file"`
 			Query       json.RawMessage `json:"query"`
 			TriggerTime json.RawMessage `json:"trigger_time"`
-			// ResultText is a result that is nested too deep to be read as part of a line.
-			ResultText string `json:"result_text"`
 		}
 		if err := json.Unmarshal(raw, &row); err != nil {
 			t.Fatalf("line %d: %v", n, err)
@@ -256,9 +254,6 @@ func TestRecordedEvidence(t *testing.T) {
 				t.Fatal(err)
 			}
 			return
-		}
-		if row.ResultText != "" {
-			row.Result = json.RawMessage(row.ResultText)
 		}
 		if row.TriggerTime == nil {
 			row.TriggerTime = json.RawMessage(`{"kind":"unix_millis","value":1710000000000}`)

@@ -144,38 +144,38 @@ func freeMessage(body any) any {
 	return body
 }
 
-// deviation is why an answer is another than the recorded one.
+// deviation is why an answer is another than the recorded one. Its code is that of an error of JSON-RPC, 0 where it is a result.
 type deviation struct {
-	status int
-	why    string
+	status, code int
+	why          string
 }
 
 // decided are the recorded exchanges that this host answers otherwise, on purpose.
 var decided = map[string]deviation{
-	"envelope/positional-4":                       {400, "positional forms are refused [P-22]"},
-	"tools-call/positional":                       {400, "positional forms are refused [P-22]"},
-	"arguments/array":                             {400, "positional forms are refused [P-22]"},
-	"tools-call/arguments-empty-array":            {400, "positional forms are refused [P-22]"},
-	"http/text-plain":                             {415, "a page of another site can send text/plain unasked"},
-	"http/xml":                                    {415, "a page of another site can send it unasked"},
-	"http/origin-ignored":                         {403, "a page of another origin may not drive a host on loopback"},
-	"http/foreign-host":                           {403, "a name that was rebound to loopback is not this host"},
-	"http/POST-/mcp":                              {400, "the standard surface answers there"},
-	"acl/SchemaManager-production-register":       {403, "an unknown policy class is never less than prod"},
-	"acl/scope-t1-list-1-1":                       {200, "what an unknown policy class would have registered is not there"},
-	"limit/over-max":                              {413, "a refused body is answered like any call"},
-	"limit/over-max-beats-correlation":            {413, "a refused body is answered like any call"},
-	"limit/over-max-valid-correlation-not-echoed": {413, "a refused body is answered like any call"},
-	"ratelimit/subject-key-1":                     {429, unverified},
-	"ratelimit/bearer-key-1-unverified":           {429, unverified},
-	"ratelimit/bearer-key-2-wins-over-subject":    {429, unverified},
-	"ratelimit/subject-key-2":                     {429, unverified},
-	"ratelimit/key-4":                             {429, unverified},
-	"ratelimit/key-5-still-admitted":              {429, unverified},
-	"ratelimit/key-6-table-full":                  {429, unverified},
-	"ratelimit/known-key-table-full":              {429, unverified},
-	"ratelimit/table-full-good-token":             {400, "a full table keeps nobody out"},
-	"sse/oversize":                                {413, "a refused body is answered like any call"},
+	"envelope/positional-4":                       {400, -32600, "positional forms are refused [P-22]"},
+	"tools-call/positional":                       {400, -32602, "positional forms are refused [P-22]"},
+	"arguments/array":                             {400, -32602, "positional forms are refused [P-22]"},
+	"tools-call/arguments-empty-array":            {400, -32602, "positional forms are refused [P-22]"},
+	"http/text-plain":                             {415, -32600, "a page of another site can send text/plain unasked"},
+	"http/xml":                                    {415, -32600, "a page of another site can send it unasked"},
+	"http/origin-ignored":                         {403, -32600, "a page of another origin may not drive a host on loopback"},
+	"http/foreign-host":                           {403, -32600, "a name that was rebound to loopback is not this host"},
+	"http/POST-/mcp":                              {400, -32700, "the standard surface answers there"},
+	"acl/SchemaManager-production-register":       {403, -32003, "an unknown policy class is never less than prod"},
+	"acl/scope-t1-list-1-1":                       {200, 0, "what an unknown policy class would have registered is not there"},
+	"limit/over-max":                              {413, -32070, "a refused body is answered like any call"},
+	"limit/over-max-beats-correlation":            {413, -32070, "a refused body is answered like any call"},
+	"limit/over-max-valid-correlation-not-echoed": {413, -32070, "a refused body is answered like any call"},
+	"ratelimit/subject-key-1":                     {429, -32071, unverified},
+	"ratelimit/bearer-key-1-unverified":           {429, -32071, unverified},
+	"ratelimit/bearer-key-2-wins-over-subject":    {429, -32071, unverified},
+	"ratelimit/subject-key-2":                     {429, -32071, unverified},
+	"ratelimit/key-4":                             {429, -32071, unverified},
+	"ratelimit/key-5-still-admitted":              {429, -32071, unverified},
+	"ratelimit/key-6-table-full":                  {429, -32071, unverified},
+	"ratelimit/known-key-table-full":              {429, -32071, unverified},
+	"ratelimit/table-full-good-token":             {400, -32601, "a full table keeps nobody out"},
+	"sse/oversize":                                {413, -32070, "a refused body is answered like any call"},
 }
 
 const unverified = "what is not verified has no count of its own: the caller is counted by its address"
@@ -201,6 +201,21 @@ func TestRecordedExchanges(t *testing.T) {
 		cases[c.Config] = append(cases[c.Config], c)
 	})
 	plugins(t) // before many ask at once
+	played, names := 0, map[string]bool{}
+	for _, setup := range setups {
+		played += len(cases[setup.ConfigName])
+		for _, c := range cases[setup.ConfigName] {
+			names[c.Name] = true
+		}
+	}
+	if played != 464 {
+		t.Errorf("%d exchanges are played", played)
+	}
+	for name := range decided {
+		if !names[name] {
+			t.Errorf("no exchange is called %s", name)
+		}
+	}
 	for _, setup := range setups {
 		t.Run(setup.ConfigName, func(t *testing.T) {
 			t.Parallel()
@@ -245,10 +260,17 @@ func (c *wireCase) accepted(response *http.Response, body []byte) error {
 // check sends the exchange to a host and compares what comes back with what was recorded, or decided.
 func (c *wireCase) check(t *testing.T, address string) {
 	t.Helper()
-	if other, changed := decided[c.Name]; changed {
+	other, changed := decided[c.Name]
+	if changed {
 		c.Expect.Status, c.Expect.Headers, c.Expect.Body = other.status, nil, nil
 	}
 	response, body := c.send(t, address)
+	if changed {
+		var answer struct{ Error struct{ Code int } }
+		if err := json.Unmarshal(body, &answer); err != nil || answer.Error.Code != other.code {
+			t.Errorf("%v, code %d, want %d: %.300s", err, answer.Error.Code, other.code, body)
+		}
+	}
 	if err := c.accepted(response, body); err != nil {
 		t.Errorf("no client takes it: %v", err)
 	}

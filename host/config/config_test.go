@@ -132,7 +132,7 @@ func TestDefaults(t *testing.T) {
 	want := &Config{
 		Path: "c.hcl",
 		Server: Server{
-			HTTP: &HTTP{Listen: "127.0.0.1:8080", RPCFormat: "json"}, MaxBodyBytes: 1 << 20, MaxInflight: 256, MaxConnections: 1024, ReadHeaderTimeout: 10 * time.Second,
+			HTTP: &HTTP{Listen: "127.0.0.1:8080", RPCFormat: "json"}, MaxBodyBytes: 1 << 20, MaxInflight: 256, MaxEvidenceMemory: 256 << 20, MaxConnections: 1024, ReadHeaderTimeout: 10 * time.Second,
 			ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, DrainTimeout: 10 * time.Second,
 		},
 		Plugins:    []*Plugin{{Kind: "store", Name: "x", Command: Command{"y"}, StartTimeout: 10 * time.Second, HealthInterval: 5 * time.Second, Dir: "."}},

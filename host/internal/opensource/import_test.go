@@ -146,9 +146,11 @@ var ignored = []string{"unknown top-level key ignored", "unknown nested key igno
 var unread = []string{"run_state_store/not a database", "server/non-loopback bearer upstream"}
 
 // TestRecorded imports every recorded configuration. One that starts is carried over, or what is not carried over is named;
-// one that does not start is refused, or names what is wrong among what is not carried over.
+// one that does not start is refused, or names what is wrong among what is not carried over: where, refused.golden says for each.
 func TestRecorded(t *testing.T) {
 	refused, complete := 0, 0
+	var named strings.Builder
+	defer func() { sameAsGolden(t, "testdata/refused.golden", named.String()) }()
 	for _, c := range readCases(t) {
 		t.Run(c.Name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -170,10 +172,14 @@ func TestRecorded(t *testing.T) {
 					t.Errorf("refused: %v", err)
 				}
 				refused++
+				fmt.Fprintf(&named, "%s: %s\n", c.Name, strings.Join(paths(asError(t, err).Findings), " "))
 				if a, b := paths(asError(t, err).Findings), paths(asError(t, tomlErr).Findings); !slices.Equal(a, b) {
 					t.Errorf("JSON: %q, TOML: %q", a, b)
 				}
 				return
+			}
+			if !c.Starts {
+				fmt.Fprintf(&named, "%s: not carried over: %s\n", c.Name, strings.Join(paths(fromJSON.NotCarried), " "))
 			}
 			if a, b := paths(fromJSON.NotCarried), paths(fromTOML.NotCarried); !slices.Equal(a, b) {
 				t.Errorf("JSON: %q, TOML: %q", a, b)
@@ -218,6 +224,23 @@ func told(r *Result) string {
 	return string(r.Text) + "\ncarried: " + strings.Join(r.Carried, " ") + "\n"
 }
 
+// sameAsGolden compares with a file; UPDATE=1 writes it anew.
+func sameAsGolden(t *testing.T, golden, got string) {
+	t.Helper()
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestGolden imports files and compares all that comes of them with what is in testdata; UPDATE=1 writes it anew.
 func TestGolden(t *testing.T) {
 	for _, name := range []string{"full", "guarded", "mtls", "stdio", "lost", "authority"} {
@@ -231,19 +254,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden := "testdata/" + name + ".golden"
-			if os.Getenv("UPDATE") != "" {
-				if err := os.WriteFile(golden, []byte(told(result)), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), told(result)); diff != "" {
-				t.Error(diff)
-			}
+			sameAsGolden(t, "testdata/"+name+".golden", told(result))
 			if strings.Contains(fmt.Sprint(result.Carried, result.NotCarried, result.Notes), "s3cret") {
 				t.Error("a secret is told")
 			}
