@@ -152,7 +152,7 @@ func (c *inspectCommand) Run(ctx context.Context, std streams) error {
 	options := runpack.Options{}
 	progress := newProgress(std)
 	if progress != nil {
-		options.Progress = progress.show
+		options.Progress = progress.bundle
 	}
 	b, err := runpack.Open(ctx, dir, c.Manifest, options)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/runpack"
 )
@@ -74,7 +73,7 @@ func (c *verifyCommand) Run(ctx context.Context, std streams) error {
 	options := runpack.Options{Replay: c.Replay}
 	progress := newProgress(std)
 	if progress != nil {
-		options.Progress = progress.show
+		options.Progress = progress.bundle
 	}
 	report, err := runpack.Verify(ctx, dir, c.Manifest, options)
 	progress.end()
@@ -172,36 +171,4 @@ func steps(what string, s runpack.Steps) []string {
 		list = append(list, fmt.Sprintf("%s: %d more", what, more))
 	}
 	return list
-}
-
-// progress is a line on the terminal that says how far a command is.
-type progress struct {
-	out   streams
-	shown time.Time
-	ever  bool
-}
-
-// progressInterval is the time between two changes of the line: fast enough to see that it moves.
-const progressInterval = 200 * time.Millisecond
-
-// newProgress is nil when nobody is looking.
-func newProgress(std streams) *progress {
-	if !isTerminal(std.err) {
-		return nil
-	}
-	return &progress{out: std, shown: time.Now()}
-}
-
-func (p *progress) show(at runpack.Progress) {
-	if time.Since(p.shown) < progressInterval {
-		return
-	}
-	p.shown, p.ever = time.Now(), true
-	fmt.Fprintf(p.out.err, "\r\x1b[K%d MiB, %s", at.Bytes>>20, plural(at.Decisions, "decision"))
-}
-
-func (p *progress) end() {
-	if p != nil && p.ever {
-		fmt.Fprint(p.out.err, "\r\x1b[K")
-	}
 }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
@@ -19,6 +18,10 @@ type Scope struct {
 }
 
 func scopeOf(key store.Key) Scope { return Scope{key.Collection, key.Tenant, key.Namespace} }
+
+func (s Scope) scan() store.Scan {
+	return store.Scan{Collection: s.Collection, Tenant: s.Tenant, Namespace: s.Namespace}
+}
 
 // Compare orders scopes as keys are.
 func (s Scope) Compare(other Scope) int {
@@ -36,7 +39,7 @@ var errEnough = errors.New("enough")
 // takes memory for the scopes and not for the keys.
 func scopes(ctx context.Context, s store.Store) ([]Scope, error) {
 	found := map[Scope]struct{}{}
-	_, err := changesNow(ctx, s, 0, func(set store.ChangeSet) error {
+	err := changesNow(ctx, s, 0, func(set store.ChangeSet) error {
 		for _, change := range set.Changes {
 			if !change.Deleted {
 				found[scopeOf(change.Key)] = struct{}{}
@@ -50,24 +53,20 @@ func scopes(ctx context.Context, s store.Store) ([]Scope, error) {
 	return slices.SortedFunc(maps.Keys(found), Scope.Compare), nil
 }
 
-// changesNow reads the change feed after a revision up to the newest revision when it is called, or a little further, and
-// answers how far it has read.
-func changesNow(ctx context.Context, s store.Store, after uint64, yield func(store.ChangeSet) error) (uint64, error) {
-	description, err := s.Describe(ctx)
+// changesNow reads the change feed after a revision up to the newest revision when it is called, or a little further.
+func changesNow(ctx context.Context, s store.Store, after uint64, yield func(store.ChangeSet) error) error {
+	description, err := describe(ctx, s)
 	if err != nil {
-		return after, err
+		return err
 	}
-	if !description.Changes {
-		return after, fault.New(fault.Unimplemented, "this store does not tell its changes, without which its keys cannot be found")
-	}
-	if after == 0 && description.Revision == 0 {
-		return 0, nil // nothing was ever written
+	if after >= description.Revision {
+		return nil
 	}
 	err = s.Changes(ctx, after, func(set store.ChangeSet) error {
 		if err := yield(set); err != nil {
 			return err
 		}
-		if after = set.Complete; after >= description.Revision {
+		if set.Complete >= description.Revision {
 			return errEnough
 		}
 		return nil
@@ -75,5 +74,5 @@ func changesNow(ctx context.Context, s store.Store, after uint64, yield func(sto
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	return after, err
+	return err
 }

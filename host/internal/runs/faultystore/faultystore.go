@@ -3,6 +3,7 @@
 package faultystore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -28,6 +29,8 @@ const (
 type Store struct {
 	mu       sync.Mutex
 	records  map[string]store.Record // by encoded key
+	removed  map[string]store.Change // by encoded key
+	changed  chan struct{}           // closed by the next commit
 	done     map[[16]byte]store.Outcome
 	revision uint64
 	counts   map[Call]int
@@ -36,7 +39,7 @@ type Store struct {
 
 // New makes an empty store.
 func New() *Store {
-	return &Store{records: map[string]store.Record{}, done: map[[16]byte]store.Outcome{}, counts: map[Call]int{}}
+	return &Store{records: map[string]store.Record{}, removed: map[string]store.Change{}, changed: make(chan struct{}), done: map[[16]byte]store.Outcome{}, counts: map[Call]int{}}
 }
 
 // Around has every call go through f from now on: do makes the call, and f's error is its answer. Without calling do nothing
@@ -125,9 +128,14 @@ func (s *Store) through(ctx context.Context, call Call, do func()) error {
 	return nil
 }
 
-// Describe answers that the store serves one host.
+// Describe answers the limits of the protocol.
 func (s *Store) Describe(context.Context) (store.Description, error) {
-	return store.Description{MaxBodyBytes: store.MaxBody, MaxOps: store.MaxOps, MaxCommits: store.MaxCommits, MaxKeys: store.MaxKeys, CommitIDLifetime: store.CommitIDLifetime}, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return store.Description{
+		Changes: true, MaxBodyBytes: store.MaxBody, MaxOps: store.MaxOps, MaxCommits: store.MaxCommits, MaxKeys: store.MaxKeys,
+		CommitIDLifetime: store.CommitIDLifetime, Revision: s.revision,
+	}, nil
 }
 
 // Get answers records.
@@ -217,13 +225,17 @@ func (s *Store) commit(commit store.Commit) store.Outcome {
 		name := string(store.AppendKey(nil, op.Key))
 		if op.Kind == store.OpDelete {
 			delete(s.records, name)
+			s.removed[name] = store.Change{Revision: s.revision, Key: op.Key, Deleted: true}
 			continue
 		}
+		delete(s.removed, name)
 		s.records[name] = store.Record{Key: op.Key, Version: s.revision, Revision: s.revision, Body: slices.Clone(body), SHA256: sha256.Sum256(body)}
 		outcome.Versions[i] = s.revision
 	}
 	outcome.Revision = s.revision
 	s.done[commit.ID] = outcome
+	close(s.changed)
+	s.changed = make(chan struct{})
 	return outcome
 }
 
@@ -246,9 +258,48 @@ func counter(record store.Record) uint64 {
 	return binary.BigEndian.Uint64(record.Body)
 }
 
-// Changes is not served.
-func (s *Store) Changes(context.Context, uint64, func(store.ChangeSet) error) error {
-	return fault.New(fault.Unimplemented, "no changes")
+// pageChanges is how many changes are told at once.
+const pageChanges = 100
+
+// Changes tells changes, a few at a time, and follows.
+func (s *Store) Changes(ctx context.Context, after uint64, yield func(store.ChangeSet) error) error {
+	for first := true; ; first = false {
+		set, wake := s.after(after)
+		if first || len(set.Changes) > 0 {
+			if err := yield(set); err != nil {
+				return err
+			}
+			after = set.Complete
+			continue
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return fault.Wrap(fault.ReasonOf(ctx.Err()), ctx.Err(), "the call ended")
+		}
+	}
+}
+
+func (s *Store) after(after uint64) (store.ChangeSet, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set := store.ChangeSet{Complete: s.revision}
+	for _, record := range s.records {
+		if record.Revision > after {
+			set.Changes = append(set.Changes, store.Change{Revision: record.Revision, Key: record.Key})
+		}
+	}
+	for _, change := range s.removed {
+		if change.Revision > after {
+			set.Changes = append(set.Changes, change)
+		}
+	}
+	slices.SortFunc(set.Changes, func(a, b store.Change) int { return cmp.Compare(a.Revision, b.Revision) })
+	if len(set.Changes) > pageChanges {
+		set.Changes = set.Changes[:pageChanges]
+		set.Complete = set.Changes[pageChanges-1].Revision
+	}
+	return set, s.changed
 }
 
 // Close does nothing.
