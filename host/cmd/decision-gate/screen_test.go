@@ -48,15 +48,15 @@ func TestNoColourInPipes(t *testing.T) {
 func TestProgress(t *testing.T) {
 	var b bytes.Buffer
 	p := &progress{out: streams{err: &b}}
-	p.show(runpack.Progress{Bytes: 5 << 20, Decisions: 1})
-	p.show(runpack.Progress{Bytes: 6 << 20, Decisions: 2}) // too soon
+	p.bundle(runpack.Progress{Bytes: 5 << 20, Decisions: 1})
+	p.bundle(runpack.Progress{Bytes: 6 << 20, Decisions: 2}) // too soon
 	p.end()
 	if got, want := b.String(), "\r\x1b[K5 MiB, 1 decision\r\x1b[K"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	b.Reset()
 	p = &progress{out: streams{err: &b}, shown: time.Now()}
-	p.show(runpack.Progress{Bytes: 1})
+	p.bundle(runpack.Progress{Bytes: 1})
 	p.end()
 	if b.Len() > 0 {
 		t.Errorf("a command that ends at once shows %q", b.String())
