@@ -142,7 +142,7 @@ func sameRunpacks(t *testing.T, a, b *fixture, runs []string) {
 
 // TestStoreCopy moves a host from SQLite to PostgreSQL and back while clients decide, with copies that are killed.
 func TestStoreCopy(t *testing.T) {
-	const runs = 12
+	const runs = 6
 	db := startDatabase(t)
 	temp, fromDir, toDir, backDir := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
 	from, to := writeConfig(t, fromDir, hcl), writeConfig(t, toDir, postgresHCL(t, db.dsn))
@@ -151,7 +151,7 @@ func TestStoreCopy(t *testing.T) {
 	names := runNames(runs)
 	defineLoop(source, names...)
 	d := decide(t, host.url, 2, runs)
-	d.reach(1200)
+	d.reach(600)
 
 	killed := killCopies(t, db, from, to)
 	live := tended[moved](t, "copy", "--from", from, "--to", to)

@@ -54,9 +54,11 @@ type cli struct {
 		Pin pinCommand `cmd:"" help:"Write the sum and the manifest of every plugin into the lock file."`
 	} `cmd:"" help:"Tend the plugins of a configuration."`
 	Store struct {
-		Copy   storeCopyCommand   `cmd:"" help:"Copy a store into another, of whatever kind."`
-		Verify storeVerifyCommand `cmd:"" help:"Check every run of a store."`
-		Stats  storeStatsCommand  `cmd:"" help:"Say what takes the space of a store."`
+		Copy    storeCopyCommand    `cmd:"" help:"Copy a store into another, of whatever kind."`
+		Backup  storeBackupCommand  `cmd:"" help:"Write a store to a file, while hosts serve it."`
+		Restore storeRestoreCommand `cmd:"" help:"Fill an empty store from a backup."`
+		Verify  storeVerifyCommand  `cmd:"" help:"Check every run of a store."`
+		Stats   storeStatsCommand   `cmd:"" help:"Say what takes the space of a store."`
 	} `cmd:"" help:"Tend stores."`
 
 	Define    defineCommand    `cmd:"" help:"Define a scenario on a host."`

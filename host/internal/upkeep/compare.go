@@ -82,8 +82,7 @@ func (m *comparer) scope(ctx context.Context, scope Scope) error {
 		}
 		order := comparePresent(a, b)
 		if order >= 0 {
-			stats.Records++
-			stats.Bytes += uint64(len(b.Body))
+			stats.add(b)
 		}
 		switch {
 		case order != 0:

@@ -30,3 +30,11 @@ func segmentName(segment []byte) string {
 		return "sha256:" + hex.EncodeToString(segment[1:])
 	}
 }
+
+// runName is the id of a run by the segment of its keys, as verification has it too.
+func runName(segment []byte) string {
+	if utf8.Valid(segment) {
+		return string(segment)
+	}
+	return "sha256:" + hex.EncodeToString(segment[1:])
+}

@@ -16,6 +16,8 @@ import (
 // Store is the store plugin of a configuration, running without a host.
 type Store struct {
 	store.Store
+	// Plugin is the name that the configuration gives the plugin.
+	Plugin  string
 	plugins *catalog.Catalog
 }
 
@@ -38,7 +40,7 @@ func Open(ctx context.Context, settings *config.Config, logger *slog.Logger) (*S
 	if err != nil {
 		return nil, err
 	}
-	return &Store{plugins.Store(), plugins}, nil
+	return &Store{plugins.Store(), options.Plugins[0].Name, plugins}, nil
 }
 
 // Close ends the plugin.
