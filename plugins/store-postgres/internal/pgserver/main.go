@@ -6,6 +6,7 @@
 //	cut        end the sessions of the plugin's user
 //	crowd      take every connection that the server has left; disperse gives them back
 //	pooler     start PgBouncer in transaction mode, and write the connection string through it
+//	vary NAME  give the database functions that differ from those of the plugin, see pgtest.Variant
 //	sql TEXT   run statements in the database as the superuser, and write the rows before "ready"
 package main
 
@@ -93,6 +94,8 @@ func (c *cluster) do(line string) error {
 			fmt.Println(dsn)
 		}
 		return err
+	case "vary":
+		return c.Vary(c.database, pgtest.Variant(rest))
 	case "sql":
 		rows, err := c.Query(c.database, rest)
 		fmt.Print(rows)
