@@ -85,6 +85,8 @@ type cli struct {
 		Verify  verifyCommand  `cmd:"" help:"Verify a runpack, offline."`
 		Inspect inspectCommand `cmd:"" help:"Show what a runpack holds: stages, decisions and evidence."`
 	} `cmd:"" help:"Write, check and read runpacks."`
+
+	IsolationFuzz isolationFuzzCommand `cmd:"" help:"Attack a host from two tenants, to show that neither learns anything of the other."`
 }
 
 // streams are where a command reads and writes.
