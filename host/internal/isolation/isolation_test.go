@@ -94,7 +94,7 @@ func postgres(t *testing.T, folder, variant string) *config.Config {
 	t.Helper()
 	plugin(t, "store-postgres")
 	plugin(t, "runpack-fs")
-	cmd := exec.Command(launchtest.Build(t, "../../../plugins/store-postgres/internal/pgserver"), "-variant", variant)
+	cmd := exec.Command(launchtest.Build(t, "../../../plugins/store-postgres/internal/pgserver"))
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {
@@ -113,9 +113,16 @@ func postgres(t *testing.T, folder, variant string) *config.Config {
 			t.Error(err)
 		}
 	})
-	dsn, err := bufio.NewReader(output).ReadString('\n')
+	lines := bufio.NewReader(output)
+	dsn, err := lines.ReadString('\n')
 	if err != nil {
 		t.Fatalf("the database server: %v", err)
+	}
+	if variant != "" {
+		fmt.Fprintln(input, "vary", variant)
+		if told, err := lines.ReadString('\n'); told != "ready\n" {
+			t.Fatalf("the database server: %s, %v", told, err)
+		}
 	}
 	settings, err := config.Parse(fmt.Appendf(nil, `plugin_dir = %q
 plugin "store" "postgres" {
