@@ -22,6 +22,9 @@ const (
 	// maxNesting is how deep a file may nest. No option lies deeper than eight tables; without a bound a file of a
 	// million brackets would exhaust the stack, and a key of a million dots the memory.
 	maxNesting = 32
+	// maxTOMLKeys is how many keys and tables a TOML file may have, by the marks that each needs: its parser compares each with
+	// those before, and takes minutes for a hundred thousand.
+	maxTOMLKeys = 20_000
 )
 
 // document is the text of a configuration as values, with the line of each.
@@ -116,6 +119,9 @@ func newLines(src []byte) newlines {
 func (n newlines) at(offset int) int { return sort.SearchInts(n, offset) + 1 }
 
 func readTOML(src []byte) (*document, error) {
+	if bytes.Count(src, []byte{'='})+bytes.Count(src, []byte{'['}) > maxTOMLKeys {
+		return nil, &syntaxError{1, fmt.Sprintf("the file has more than %d keys: write it as JSON", maxTOMLKeys)}
+	}
 	d := &document{root: map[string]any{}, lines: map[string]int{}}
 	if err := toml.Unmarshal(src, &d.root); err != nil {
 		wrong := &syntaxError{1, "not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")}

@@ -391,6 +391,8 @@ func TestMistakes(t *testing.T) {
 		{"x", "{\"server\": {\"max_body_bytes\": 0}}", "server.max_body_bytes", 1},
 		{"x", "[server]\nmax_body_bytes = 0", "server.max_body_bytes", 2},
 		{"x", strings.Repeat("#", maxFileBytes+1), "", 1},
+		{"x.toml", strings.Repeat("[a]\n", maxTOMLKeys+1), "", 1}, // told at once, not after minutes
+		{"x.toml", strings.Repeat("a = 1\n", maxTOMLKeys+1), "", 1},
 	}
 	for _, test := range tests {
 		_, err := importIn(t.TempDir(), test.name, []byte(test.text))
