@@ -14,6 +14,7 @@ import (
 // listen is how clients reach the host.
 func (t *translation) listen() {
 	server := &t.cfg.Server
+	t.rateLimit(server)
 	if t.stdio() {
 		server.HTTP, server.Stdio = nil, &config.Stdio{}
 		return
@@ -26,14 +27,21 @@ func (t *translation) listen() {
 	server.HTTP.TLSUpstream = t.upstream()
 	t.encryption()
 	t.hosts(address)
-	if t.has("server.limits.rate_limit") {
-		const at = "server.limits.rate_limit."
-		server.RateLimit = &config.RateLimit{
-			MaxRequests: t.whole(at+"max_requests", 1000),
-			Window:      time.Duration(t.whole(at+"window_ms", 1000)) * time.Millisecond,
-			MaxEntries:  t.whole(at+"max_entries", 4096),
-		}
-		t.note("server.limits.rate_limit", "counts callers by who they are from now on, and all others by their address: made-up tokens were counted one by one")
+}
+
+// rateLimit holds on standard input as well.
+func (t *translation) rateLimit(server *config.Server) {
+	const at = "server.limits.rate_limit"
+	if !t.has(at) {
+		return
+	}
+	server.RateLimit = &config.RateLimit{
+		MaxRequests: t.whole(at+".max_requests", 1000),
+		Window:      time.Duration(t.whole(at+".window_ms", 1000)) * time.Millisecond,
+		MaxEntries:  t.whole(at+".max_entries", 4096),
+	}
+	if !t.stdio() {
+		t.note(at, "counts callers by who they are from now on, and all others by their address: made-up tokens were counted one by one")
 	}
 }
 

@@ -243,7 +243,7 @@ func sameAsGolden(t *testing.T, golden, got string) {
 
 // TestGolden imports files and compares all that comes of them with what is in testdata; UPDATE=1 writes it anew.
 func TestGolden(t *testing.T) {
-	for _, name := range []string{"full", "guarded", "mtls", "stdio", "lost", "authority"} {
+	for _, name := range []string{"full", "guarded", "mtls", "stdio", "lost", "authority", "http", "rest"} {
 		t.Run(name, func(t *testing.T) {
 			src, err := os.ReadFile("testdata/" + name + ".toml")
 			if err != nil {
@@ -477,7 +477,7 @@ func collect(names map[string]bool, at string, schema map[string]any) {
 // FuzzImport: whatever the file, the import neither panics nor writes what the host refuses, and takes the same from the
 // same bytes.
 func FuzzImport(f *testing.F) {
-	for _, name := range []string{"full", "guarded", "mtls", "lost", "authority"} {
+	for _, name := range []string{"full", "guarded", "mtls", "lost", "authority", "http", "rest"} {
 		src, err := os.ReadFile("testdata/" + name + ".toml")
 		if err != nil {
 			f.Fatal(err)
