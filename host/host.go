@@ -215,10 +215,12 @@ func newServer(cfg Config, h *Host, docs mcp.Docs) (*mcp.Server, error) {
 	// With the tenant of each caller, so that a store with row-level security need not believe the keys.
 	backend = persist.Told(backend)
 	definitions := registry.New(backend)
+	carried := runs.New(backend, definitions, providers, settings, name)
+	carried.MaxClockSkew = cfg.Settings.Trust.MaxClockSkew
 	h.feed = feed.Open(changes, cfg.Logger, definitions)
 	surface := mcp.Config{
 		Version:     cfg.Version,
-		Runs:        runs.New(backend, definitions, providers, settings, name),
+		Runs:        carried,
 		Registry:    definitions,
 		Evidence:    providers,
 		Settings:    settings,

@@ -57,6 +57,8 @@ func (c Config) GoString() string { return c.String() }
 type Trust struct {
 	MinLane string `hcl:"min_lane" default:"verified" oneof:"verified,asserted" help:"Weakest lane of evidence that a gate accepts unless its condition asks for more (mcp contract §4.4)."`
 
+	MaxClockSkew time.Duration `hcl:"max_clock_skew" default:"0s" min:"0s" max:"24h" help:"Most that a caller's time in unix_millis may differ from the host's clock when a run is started, asked or handed something new; 0s is any. Logical times pass: evidence \"time\" { allow_logical = false } keeps them from conditions."`
+
 	Signatures *Signatures `block:"signatures" help:"Signatures that evidence of every provider must have, unless its own block says otherwise. The built-in providers sign nothing."`
 }
 

@@ -145,6 +145,7 @@ func asError(err error) *Error {
 	var large *runpack.TooLargeError
 	var manifest *runpack.ManifestError
 	var step *runs.StepTooLargeError
+	var skew *runs.ClockSkewError
 	switch {
 	case errors.As(err, &told):
 		return told
@@ -155,6 +156,8 @@ func asError(err error) *Error {
 			return refuse(Conflict, "%s", refusal)
 		}
 		return refuse(ControlPlane, "%s", refusal)
+	case errors.As(err, &skew):
+		return refuse(InvalidParams, "%s", skew)
 	case errors.As(err, &step):
 		return &Error{Code: TooLarge, Message: step.Error(), cause: err}
 	case errors.As(err, &artifact):

@@ -17,6 +17,9 @@ func (r *Runs) Start(ctx context.Context, scenario gate.ScenarioID, config gate.
 	if err != nil {
 		return gate.RunState{}, err
 	}
+	if err := r.checkClock("started_at", startedAt); err != nil {
+		return gate.RunState{}, err
+	}
 	t, err := compiled.Start(config, startedAt, issuePackets, r.settings())
 	if err != nil {
 		// The contract checks the id of the run before it issues packets.
@@ -103,6 +106,12 @@ func (r *Runs) trigger(ctx context.Context, ref Ref, call gate.TriggerCall, sett
 			return Decision{}, err
 		}
 	}
+	// A repeat, and a call of a run that is over, get what was decided, whenever they come.
+	if earlier == nil && run.Head.Status == gate.Active {
+		if err := r.checkClock("time", call.Event.Time); err != nil {
+			return Decision{}, err
+		}
+	}
 	if asked := scenario.Ask(&run.Head, &call.Event, earlier != nil, settings); len(asked) > 0 &&
 		(gathered.answers == nil || gathered.stage != run.Head.CurrentStageID || gathered.entered != run.Head.StageEnteredAt) {
 		*gathered = evidenceFor{run.Head.CurrentStageID, run.Head.StageEnteredAt, r.evidence.Gather(ctx, asked, run.Head.Context(&call.Event), evidenceTimeout)}
@@ -159,6 +168,9 @@ func (r *Runs) scenarioOf(ctx context.Context, ref Ref, run loaded) (*gate.Scena
 func (r *Runs) Status(ctx context.Context, scenario gate.ScenarioID, request gate.StatusRequest) (gate.ScenarioStatus, error) {
 	ref := Ref{request.TenantID, request.NamespaceID, request.RunID, scenario}
 	if err := r.registry.Known(ctx, ref.Tenant, scenario); err != nil {
+		return gate.ScenarioStatus{}, err
+	}
+	if err := r.checkClock("requested_at", request.RequestedAt); err != nil {
 		return gate.ScenarioStatus{}, err
 	}
 	var status gate.ScenarioStatus
@@ -224,6 +236,11 @@ func (r *Runs) Submit(ctx context.Context, scenario gate.ScenarioID, request gat
 			}
 			if existing = step.Submission; existing == nil || existing.SubmissionID != request.SubmissionID {
 				return fault.New(fault.Corrupt, "the step that a submission's mark leads to does not hold it")
+			}
+		}
+		if existing == nil {
+			if err := r.checkClock("submitted_at", request.SubmittedAt); err != nil {
+				return err
 			}
 		}
 		t, answer, refusal := run.Head.Submit(request, existing)

@@ -31,6 +31,10 @@ const evidenceTimeout = 10 * time.Second
 
 // Runs carries calls on runs. It is safe for concurrent use.
 type Runs struct {
+	// MaxClockSkew is how far a caller's time in milliseconds may be from the host's clock, where it is recorded as something
+	// new; 0 is any. It is set before the first call.
+	MaxClockSkew time.Duration
+
 	store     store.Store
 	registry  *registry.Registry
 	evidence  Evidence
