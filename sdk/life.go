@@ -27,7 +27,7 @@ type life struct {
 	stop   func() // ends the process soon
 
 	// The backend's calls go through these; they are set before the door opens and never again.
-	store    struct{ store.Store }
+	store    opened
 	sink     struct{ runpack.Sink }
 	provider struct{ evidence.Provider }
 
@@ -36,6 +36,14 @@ type life struct {
 	settled bool       // Configure has succeeded or Shutdown has come: there will be no other Configure
 
 	health healthCheck
+}
+
+// opened is the plugin's store.
+type opened struct{ store.Store }
+
+// ChangesOf implements store.Selective, as the plugin's store does or not.
+func (o *opened) ChangesOf(ctx context.Context, collections []string, after uint64, yield func(store.ChangeSet) error) error {
+	return store.ChangesOf(ctx, o.Store, collections, after, yield)
 }
 
 func (l *life) register(r grpc.ServiceRegistrar) {

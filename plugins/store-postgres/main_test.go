@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,8 +51,8 @@ func config(name string) map[string]any {
 	return map[string]any{"dsn": server.DSN(pgtest.App, name)}
 }
 
-// remote is how the kit treats the server.
-func remote() *storetest.Remote {
+// remote is how the kit treats the server. What it damages is in the database that was made last.
+func remote(last *string) *storetest.Remote {
 	unsafe := map[string]storetest.Setting{}
 	for _, setting := range []string{"fsync", "full_page_writes"} {
 		unsafe[setting+" off"] = storetest.Setting{
@@ -58,69 +60,167 @@ func remote() *storetest.Remote {
 			Unset: func() error { return server.Set(setting, "on") },
 		}
 	}
-	return &storetest.Remote{Unsafe: unsafe, Crash: func() error {
-		server.Kill()
-		return server.Run()
-	}}
+	// A setting of the role counts for new sessions.
+	synchronous := func(value string) func() error {
+		return func() error {
+			return server.Exec("postgres", fmt.Sprintf("ALTER ROLE %[1]s SET synchronous_commit = %[2]s; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%[1]s'", pgtest.App, value))
+		}
+	}
+	unsafe["synchronous_commit off"] = storetest.Setting{Set: synchronous("off"), Unset: synchronous("on")}
+	return &storetest.Remote{
+		Unsafe: unsafe,
+		Crash: func() error {
+			server.Kill()
+			return server.Run()
+		},
+		Damage: func() error {
+			return server.Exec(*last, `UPDATE decision_gate.runs SET body = set_byte(body, 0, get_byte(body, 0) # 1)`)
+		},
+	}
 }
 
-func TestStore(t *testing.T) {
-	storetest.Test(t, storetest.Plugin{Package: ".", Remote: remote(), Config: func(string) any { return config(database(t)) }})
+// try holds a store to the kit; make makes its databases, one for each check.
+func try(t *testing.T, make func() string) {
+	var last string
+	storetest.Test(t, storetest.Plugin{Package: ".", Remote: remote(&last), Config: func(string) any {
+		last = make()
+		return config(last)
+	}})
 }
 
-// wrongStores are the store with one mistake each in what the server does, and a check of the kit that must notice.
-var wrongStores = map[string]struct{ right, wrong, caught string }{
-	"ids forgotten":          {"INSERT INTO decision_gate.commits (id, digest, revision, at) VALUES (in_ids[c], in_digests[c], v_next, v_at);", "", "id-repeat"},
-	"ids for any ops":        {"IF v_digest = in_digests[c] THEN", "IF true THEN", "id-other-ops"},
-	"maximum passed":         {"v_value + in_deltas[i] > in_maxima[i]", "false", "counter-bounds"},
-	"expectations ignored":   {"IF in_expects[i] <> -1 AND in_expects[i] <> v_current THEN", "IF false THEN", "commit-expectations"},
-	"others see the refused": {"IF v_refused = 0 THEN\n          v_next", "IF true THEN\n          v_next", "commit-all-or-nothing"},
-	"removals untold":        {"namespace, k, sha256 IS NULL FROM", "namespace, k, false FROM", "changes-tell-all"},
-	"a version comes back":   {"SET revision = v_next, sha256 = v_sum", "SET revision = 1, sha256 = v_sum", "version-grows"},
-	"pages begin anew":       {"k >= $3", "k >= ''", "scan-pages"},
-	"namespaces meet":        {"tenant = $1 AND namespace = $2 AND", "tenant = $1 AND $2::bigint IS NOT NULL AND", "scan-scope"},
-	"batches side by side":   {"decision_gate.clock WHERE one FOR UPDATE", "decision_gate.clock WHERE one", "changes-complete"},
-	"settings ignored":       {"current_setting('fsync') <> 'on'", "false", "server-unsafe"},
+func TestStore(t *testing.T) { try(t, func() string { return database(t) }) }
+
+// mistake is what is written instead of something right: in a file of the plugin, or, without one, in the functions of the
+// database, where it may be SQL that is run after them.
+type mistake struct{ file, right, wrong string }
+
+// wrongStores are the store with one mistake each, and a check of the kit that must notice.
+var wrongStores = map[string]struct {
+	mistakes []mistake
+	caught   string
+}{
+	"ids forgotten":                      {[]mistake{{"", "INSERT INTO decision_gate.commits (id, digest, revision, at) VALUES (in_ids[c], in_digests[c], v_next, v_at);", ""}}, "id-repeat"},
+	"ids for any ops":                    {[]mistake{{"", "IF v_digest = in_digests[c] THEN", "IF true THEN"}}, "id-other-ops"},
+	"maximum passed":                     {[]mistake{{"", "v_value + in_deltas[i] > in_maxima[i]", "false"}}, "counter-bounds"},
+	"expectations ignored":               {[]mistake{{"", "IF in_expects[i] <> -1 AND in_expects[i] <> v_current THEN", "IF false THEN"}}, "commit-expectations"},
+	"versions taken for granted":         {[]mistake{{"", "AND revision = v_rows[i] AND (in_expects[i] <= 0 OR sha256 IS NOT NULL)", ""}}, "concurrent-compare-and-swap"},
+	"others see the refused":             {[]mistake{{"", "IF v_refused = 0 THEN\n          v_next", "IF true THEN\n          v_next"}}, "commit-all-or-nothing"},
+	"a refusal fails the others":         {[]mistake{{"", "IF NOT v_careful THEN\n              RAISE", "IF true THEN\n              RAISE"}}, "commit-batch-independent"},
+	"removals untold":                    {[]mistake{{"", "namespace, k, sha256 IS NULL FROM", "namespace, k, false FROM"}}, "changes-tell-all"},
+	"collections without a table untold": {[]mistake{{"internal/postgres/tables.go", "n := scopePlace(collection, 0, 0).table;", "n := tableOf[collection].Number;"}}, "changes-selected"},
+	"a version comes back":               {[]mistake{{"", "SET revision = v_next, sha256 = v_sum", "SET revision = 1, sha256 = v_sum"}}, "version-grows"},
+	"pages begin anew":                   {[]mistake{{"", "k >= $3", "k >= ''"}}, "scan-pages"},
+	"keys ordered as text":               {[]mistake{{"", "ORDER BY k %s", `ORDER BY encode(k, 'escape') COLLATE "en-x-icu" %s`}}, "scan-order"},
+	"namespaces meet":                    {[]mistake{{"", "tenant = $1 AND namespace = $2 AND", "tenant = $1 AND $2::bigint IS NOT NULL AND"}}, "scan-scope"},
+	"tenant not set for writing":         {[]mistake{{"", "v_tenant := in_tenants[i];\n              v_unused := set_config", "v_tenant := in_tenants[i];\n              v_unused := left"}}, "commit-nothing-lost"},
+	"tenant not set for a scan":          {[]mistake{{"", "v_unused := set_config('decision_gate.tenant', coalesce(nullif(in_behalf, 0), in_tenant)::text, true);", ""}}, "scan-order"},
+	"one tenant for all": {[]mistake{
+		{"", "tenant = in_tenants[i] AND namespace", "namespace"},
+		{"", "", "ALTER TABLE decision_gate.runs DISABLE ROW LEVEL SECURITY;"},
+	}, "key-scopes"},
+	"batches side by side": {[]mistake{{"", "decision_gate.clock WHERE one FOR UPDATE", "decision_gate.clock WHERE one"}}, "changes-complete"},
+	"settings ignored":     {[]mistake{{"", "current_setting('fsync') <> 'on'", "false"}}, "server-unsafe"},
+	"commits that need not be on the disk": {[]mistake{
+		{"", "current_setting('synchronous_commit') = 'off' OR", ""},
+		{"internal/postgres/connect.go", `synchronous == "off" || `, ""},
+	}, "server-unsafe"},
+	"bodies believed": {[]mistake{{"internal/postgres/read.go", "func (r row) record(key store.Key) (store.Record, error) {", "func (r row) record(key store.Key) (store.Record, error) {\n\tbelieved := sha256.Sum256(r.body)\n\tr.sum = believed[:]"}}, "server-damaged"},
 }
 
 // The kit is worth something only when it fails a store that is wrong. Each runs in a process of its own, because there its
 // failures are failures.
 func TestKitCatchesWrongStores(t *testing.T) {
 	if name := os.Getenv(wrongVariable); name != "" {
-		storetest.Test(t, storetest.Plugin{Package: ".", Remote: remote(), Config: func(string) any { return config(damaged(t, name)) }})
+		try(t, func() string { return damaged(t, name) })
 		return
 	}
 	for name, wrong := range wrongStores {
 		t.Run(name, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0], "-test.run=^TestKitCatchesWrongStores$/^"+wrong.caught+"$", "-test.short", "-test.v")
 			cmd.Env = append(os.Environ(), wrongVariable+"="+name, fmt.Sprintf("%s=%d %s", serverVariable, server.Port, server.Dir))
+			if overlay := overlay(t, wrong.mistakes); overlay != "" {
+				cmd.Env = append(cmd.Env, "GOFLAGS=-overlay="+overlay)
+			}
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestKitCatchesWrongStores/"+wrong.caught) {
 				t.Errorf("check %s does not notice:\n%s", wrong.caught, out)
 			}
 			// A check that failed in the middle may have left the server unsafe.
-			for _, setting := range []string{"fsync", "full_page_writes"} {
-				if err := server.Set(setting, "on"); err != nil {
-					t.Error(err)
+			var last string
+			for name, setting := range remote(&last).Unsafe {
+				if err := setting.Unset(); err != nil {
+					t.Errorf("%s: %v", name, err)
 				}
 			}
 		})
 	}
 }
 
-// damaged makes a database whose functions have the mistake.
+// instead makes a mistake in a text that must hold what is right.
+func (m mistake) instead(t *testing.T, text string) string {
+	t.Helper()
+	if !strings.Contains(text, m.right) {
+		t.Fatalf("%q is not there to be made wrong", m.right)
+	}
+	return strings.ReplaceAll(text, m.right, m.wrong)
+}
+
+// overlay writes files of the plugin with their mistakes, and answers the list by which the compiler takes them instead; empty
+// when there are none.
+func overlay(t *testing.T, mistakes []mistake) string {
+	t.Helper()
+	replace := map[string]string{}
+	dir := t.TempDir()
+	for i, m := range mistakes {
+		if m.file == "" {
+			continue
+		}
+		right, err := filepath.Abs(m.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(right)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replace[right] = filepath.Join(dir, fmt.Sprint(i, ".go"))
+		if err := os.WriteFile(replace[right], []byte(m.instead(t, string(text))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(replace) == 0 {
+		return ""
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(path, list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// damaged makes a database whose functions have the mistakes.
 func damaged(t *testing.T, name string) string {
+	t.Helper()
 	sql, err := postgres.Functions()
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrong := wrongStores[name]
-	if !strings.Contains(sql, wrong.right) {
-		t.Fatalf("the functions do not contain %q", wrong.right)
+	after := ""
+	for _, m := range wrongStores[name].mistakes {
+		switch {
+		case m.file != "":
+		case m.right == "":
+			after += m.wrong
+		default:
+			sql = m.instead(t, sql)
+		}
 	}
 	db := database(t)
-	script := "BEGIN; SET LOCAL ROLE decision_gate_owner;" + strings.ReplaceAll(sql, wrong.right, wrong.wrong) + "COMMIT;"
-	if err := server.Exec(db, script); err != nil {
+	if err := server.Exec(db, "BEGIN; SET LOCAL ROLE decision_gate_owner;"+sql+after+"COMMIT;"); err != nil {
 		t.Fatal(err)
 	}
 	return db

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
@@ -16,6 +17,9 @@ type Remote struct {
 	Crash func() error
 	// Unsafe are settings with which the server may lose what it has committed, each by what is wrong with it.
 	Unsafe map[string]Setting
+	// Damage changes the first byte of every body of collection "runs" in the data that was opened last, behind the store's
+	// back. Nil where that cannot be done; whether bodies are checked is then not known.
+	Damage func() error
 }
 
 // Setting is something about a server that can be changed and changed back while it runs.
@@ -30,6 +34,7 @@ func (p *pluginTarget) remote() *Remote { return p.server }
 var remoteChecks = []check{
 	{"server-crash", "after a crash of the server in the middle of writing every answered commit is there once, every other one completely or not at all, a retry with its id does nothing twice, and the plugin that was running goes on", serverCrash},
 	{"server-unsafe", "a store does not commit to a server that may lose it, neither when it opens nor when the server is changed under it", serverUnsafe},
+	{"server-damaged", "a body that was changed in the server is CORRUPT in Get, Scan and Add, and others are answered", serverDamaged},
 }
 
 // recovered bounds the time after which a store must work again.
@@ -132,5 +137,33 @@ func serverUnsafe(c *trial) {
 			_, err := c.attempt(p, newCommit(put(key(name), "y")))
 			return err
 		})
+	}
+}
+
+func serverDamaged(c *trial) {
+	damage := c.target.(remoting).remote().Damage
+	if damage == nil {
+		return
+	}
+	p := c.open()
+	sound := keyIn("usage", 7, 9, "sound")
+	c.commit(p, put(key("a"), "body"), add(key("counter"), 5, 9), put(sound, "body"))
+	if err := damage(); err != nil {
+		c.Fatalf("damage bodies: %v", err)
+	}
+	ctx, cancel := c.call()
+	defer cancel()
+	if records, err := p.Get(ctx, []store.Key{key("a")}); !fault.Is(err, fault.Corrupt) {
+		c.Errorf("Get of a body that was changed: %+v, %v; want CORRUPT", records, err)
+	}
+	err := p.Scan(ctx, store.Scan{Collection: "runs", Tenant: 7, Namespace: 9}, func(store.Record) error { return nil })
+	if !fault.Is(err, fault.Corrupt) {
+		c.Errorf("Scan of a body that was changed: %v; want CORRUPT", err)
+	}
+	if outcomes, err := p.Commit(ctx, []store.Commit{newCommit(add(key("counter"), 1, 1<<62))}); !fault.Is(err, fault.Corrupt) {
+		c.Errorf("Add to a counter that was changed: %+v, %v; want CORRUPT", outcomes, err)
+	}
+	if got := c.get(p, sound); string(got.Body) != "body" {
+		c.Errorf("a sound record beside damaged ones: %+v", got)
 	}
 }
