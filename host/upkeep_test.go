@@ -227,3 +227,93 @@ func killCopies(t *testing.T, db *database, from, to string) (amid int) {
 	t.Fatalf("%d of %d copies were killed amid their work", amid, tries)
 	return amid
 }
+
+// TestStoreBackup backs a store up while clients decide, restores it into the other kind, and compares what both hosts write
+// of the runs.
+func TestStoreBackup(t *testing.T) {
+	const runs = 6
+	db := startDatabase(t)
+	fromDir, toDir, againDir := t.TempDir(), t.TempDir(), t.TempDir()
+	from, to := writeConfig(t, fromDir, hcl), writeConfig(t, toDir, postgresHCL(t, db.dsn))
+	source := open(t, fromDir)
+	busy := runNames(runs)
+	defineLoop(source, append([]string{"quiet"}, busy...)...)
+	for i := range 5 {
+		source.must("scenario_next", next("quiet", fmt.Sprint("t-", i)), nil)
+	}
+	d := decide(t, source.URL, 2, runs)
+	d.reach(200)
+	file := filepath.Join(t.TempDir(), "gate.backup")
+	type backup struct {
+		Revision, Bytes uint64
+		SHA256          string
+	}
+	made := tended[backup](t, "backup", "--config", from, "-o", file)
+	d.reach(d.count.Load() + 50)
+	d.end()
+	if info, err := os.Stat(file); err != nil || info.Size() != int64(made.Bytes) || info.Mode().Perm() != 0o600 {
+		t.Errorf("%+v: %v, %v", made, info, err)
+	}
+	restored := tended[moved](t, "restore", "--config", to, file)
+	if !restored.OK || restored.Runs != runs+1 || restored.Steps < 200 {
+		t.Errorf("%+v", restored)
+	}
+	target := openWith(t, toDir, postgresHCL(t, db.dsn))
+	sameRunpacks(t, source, target, []string{"quiet"})
+	// The runs that were busy are there as they were at one moment: whole, and they go on.
+	for _, run := range busy {
+		exported(t, target, run)
+		target.must("scenario_next", next(run, "after the restore"), nil)
+	}
+
+	// And back, now that nobody writes.
+	made = tended[backup](t, "backup", "--config", to, "-o", file)
+	again := writeConfig(t, againDir, hcl)
+	tended[moved](t, "restore", "--config", again, file)
+	sameRunpacks(t, target, open(t, againDir), append(busy, "quiet"))
+}
+
+// TestStoreVerify changes what is stored behind the plugin's back, with sums that fit and with ones that do not.
+func TestStoreVerify(t *testing.T) {
+	db := startDatabase(t)
+	dir := t.TempDir()
+	f := openWith(t, dir, postgresHCL(t, db.dsn))
+	defineLoop(f, runNames(3)...)
+	for i := range 30 {
+		f.must("scenario_next", next(fmt.Sprint("r-", i%3), fmt.Sprint("t-", i)), nil)
+	}
+	config := filepath.Join(dir, "host.hcl")
+	type verification struct {
+		OK       bool
+		Runs     uint64
+		Steps    uint64
+		Findings []struct {
+			Run, Record, Problem string
+			Step                 uint64
+		}
+	}
+	if v := tended[verification](t, "verify", "--config", config); !v.OK || v.Runs != 3 || v.Steps != 33 {
+		t.Errorf("a sound store: %+v", v)
+	}
+	const step = "k = (SELECT k FROM decision_gate.run_steps WHERE decision_gate.segments(k) = ARRAY['r-1'::bytea, '\\x0000000000000004'])"
+	for _, test := range []struct{ name, change, want string }{
+		{"a step that fits its sum", `sql UPDATE decision_gate.run_steps SET body = body || ' ', sha256 = sha256(body || ' ') WHERE ` + step, `r-1/0: its chain is broken: steps 1 to 11 are not those that were committed`},
+		{"a step that does not", `sql UPDATE decision_gate.run_steps SET body = body || ' ' WHERE ` + step, `r-1/4: a record cannot be read: it is not what was stored`},
+		{"a scenario", `sql UPDATE decision_gate.scenarios SET body = body || ' '`, `scenarios of tenant 1, namespace 0: "loop"`},
+	} {
+		db.do(test.change)
+		stdout, stderr, code := tend(t, "verify", "--json", "--config", config)
+		var v verification
+		if err := json.Unmarshal([]byte(stdout), &v); err != nil || code != 1 || v.OK {
+			t.Errorf("%s: code %d, %v\n%s%s", test.name, code, err, stdout, stderr)
+			continue
+		}
+		var found []string
+		for _, f := range v.Findings {
+			found = append(found, fmt.Sprintf("%s%s/%d: %s", f.Run, f.Record, f.Step, f.Problem))
+		}
+		if !strings.Contains(strings.Join(found, "\n"), test.want) {
+			t.Errorf("%s: %q, want %q", test.name, found, test.want)
+		}
+	}
+}

@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 //	slow-web                    serve http://$SLOW, which answers only after slow-web-release
 //	slow-web-asked              wait until it is asked
 //	certificates NAME...        write ca.pem, and NAME.pem and NAME.key of that authority
+//	says FILE TEXT              wait until a file holds a text
 //	take-port                   listen on a port, whose address becomes $TAKEN
 //
 // Every script finds a sound runpack in bundle/ and the plugins in $PLUGINS.
@@ -62,8 +63,8 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "start-host": startHost, "signal-host": signalHost, "host-ended": hostEnded, "rehash": rehash, "take-port": takePort,
-			"certificates": certificates,
-			"slow-web":     slowWeb, "slow-web-asked": slowWebAsked, "slow-web-release": slowWebRelease,
+			"certificates": certificates, "says": says,
+			"slow-web": slowWeb, "slow-web-asked": slowWebAsked, "slow-web-release": slowWebRelease,
 		},
 	})
 }
@@ -187,6 +188,17 @@ func eventually(ts *testscript.TestScript, failure string, done func() bool) {
 			ts.Fatalf("%s", failure)
 		}
 	}
+}
+
+// says waits until a file, which a process in the background writes, holds a text.
+func says(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: says FILE TEXT")
+	}
+	eventually(ts, args[0]+" does not say "+args[1], func() bool {
+		content, _ := os.ReadFile(ts.MkAbs(args[0])) // it may not be there yet
+		return strings.Contains(string(content), args[1])
+	})
 }
 
 // children are the processes that a process has started.
