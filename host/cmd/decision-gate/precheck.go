@@ -90,8 +90,8 @@ func (c *precheckCommand) show(out *screen, answer *gate.PrecheckResult, file *s
 		return
 	}
 	tellGates(out, answer.GateEvaluations)
-	if allUnknown(answer.GateEvaluations) {
-		out.line("  What is handed in is asserted, and verified evidence is asked for unless the scenario or the host's trust.min_lane says otherwise.")
+	if note := hold.AssertedNote(answer.GateEvaluations); note != "" {
+		out.line("  %s", note)
 	}
 	if file == nil {
 		return
@@ -104,16 +104,4 @@ func (c *precheckCommand) show(out *screen, answer *gate.PrecheckResult, file *s
 		}
 	}
 	tellOpening(out, hold.Explain(stage, answer.GateEvaluations))
-}
-
-// allUnknown reports whether no condition came to a verdict.
-func allUnknown(evals []gate.GateEvaluation) bool {
-	for i := range evals {
-		for _, t := range evals[i].Trace {
-			if t.Status != gate.Unknown {
-				return false
-			}
-		}
-	}
-	return true
 }

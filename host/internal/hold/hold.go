@@ -19,6 +19,23 @@ type Hold struct {
 	// OpensWith are the ways to open the stage, smallest first; each is a set of conditions that must all be as it says. It
 	// is nil where the trace is not known or the requirement is too large, and empty where there is no way.
 	OpensWith *[][]Need `member:"opens_with" presence:"OS"`
+	// Note is why conditions may be unknown although something was handed in for them; nil where it does not apply.
+	Note *string `member:"note" presence:"OS"`
+}
+
+// assertedNote is why values of a precheck count for nothing (decisions of the contract on quirk 41).
+const assertedNote = "What is handed in is asserted, and verified evidence is asked for unless the scenario or the host's trust.min_lane says otherwise."
+
+// AssertedNote is the note on a precheck that holds; empty where a condition came to a verdict, so that asserted values count.
+func AssertedNote(evals []gate.GateEvaluation) string {
+	for i := range evals {
+		for _, t := range evals[i].Trace {
+			if t.Status != gate.Unknown {
+				return ""
+			}
+		}
+	}
+	return assertedNote
 }
 
 // Gate is a gate that is not true.
@@ -315,6 +332,9 @@ func (h *Hold) Text() string {
 			}
 		}
 		b.WriteByte('.')
+	}
+	if h.Note != nil {
+		b.WriteString("\n" + *h.Note)
 	}
 	return b.String()
 }

@@ -30,7 +30,11 @@ func (s *Server) held(ctx context.Context, result any, arguments canonical.Value
 			return nil
 		}
 		scenario, err := s.precheckScenario(ctx, &a)
-		return explained(scenario, err, a.StageID, r.GateEvaluations)
+		h := explained(scenario, err, a.StageID, r.GateEvaluations)
+		if note := hold.AssertedNote(r.GateEvaluations); h != nil && note != "" {
+			h.Note = &note
+		}
+		return h
 	default:
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs/faultystore"
 )
 
@@ -104,6 +105,26 @@ func TestStandardHold(t *testing.T) {
 				t.Errorf("the condition is told: %s", body)
 			}
 		})
+	}
+}
+
+// TestPrecheckSaysWhyItHolds prechecks under the lanes of a host that others rely on, where nothing that is handed in counts: a
+// model that reads only "past is unknown, it opens when past is true" would hand it in again and again.
+func TestPrecheckSaysWhyItHolds(t *testing.T) {
+	const precheck = `{"tenant_id":1,"namespace_id":1,"scenario_id":"s","data_shape":{"schema_id":"d","version":"1"},"payload":{"past":PAST}}`
+	for lane, noted := range map[gate.TrustLane]bool{gate.Verified: true, gate.Asserted: false} {
+		r := newRig(t, func(c *Config) { c.Settings = func() *gate.Settings { return &gate.Settings{MinLane: lane} } })
+		r.must("scenario_define", `{"spec":`+specText("s", "1")+`}`)
+		r.must("schemas_register", `{"record":{"tenant_id":1,"namespace_id":1,"schema_id":"d","version":"1","schema":{"type":"object","properties":{"past":{"type":"boolean"}}},"created_at":{"kind":"logical","value":1}}}`)
+		_, body := r.standardPost(standardCall("precheck", strings.Replace(precheck, "PAST", "false", 1)))
+		for _, part := range []string{`"note":"What is handed in is asserted`, `\nWhat is handed in is asserted`} {
+			if !strings.Contains(body, `"hold":{`) || strings.Contains(body, part) != noted {
+				t.Errorf("%s: %s", lane, body)
+			}
+		}
+		if answer := r.must("precheck", strings.Replace(precheck, "PAST", "false", 1)); strings.Contains(answer, "note") {
+			t.Errorf("/rpc has a member that its clients refuse: %s", answer)
+		}
 	}
 }
 
