@@ -74,8 +74,14 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, t.door.close()) }()
-	for _, p := range t.parties {
-		if err := t.furnish(ctx, p); err != nil {
+	for i, p := range t.parties {
+		err := t.furnish(ctx, p)
+		var refused *refusedError
+		if i > 0 && errors.As(err, &refused) {
+			// The first tenant was not refused the same: the first one is why.
+			t.found(refused.Finding)
+			t.stop()
+		} else if err != nil {
 			return nil, fmt.Errorf("tenant %d could not be furnished: %w", p.tenant, err)
 		}
 	}

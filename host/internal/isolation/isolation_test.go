@@ -2,6 +2,7 @@ package isolation
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs/faultystore"
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch/launchtest"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
@@ -150,6 +152,8 @@ func TestPostgres(t *testing.T) {
 type leaky struct {
 	store.Store
 	gets, scans bool
+	// fails: it fails for ids that another tenant alone has, and tells nothing else of them.
+	fails bool
 
 	mu     sync.Mutex
 	places map[string]store.Key // by what is left of a key without its tenant
@@ -177,6 +181,9 @@ func (l *leaky) Get(ctx context.Context, keys []store.Key) ([]store.Record, erro
 		l.mu.Lock()
 		other, known := l.places[tenantless(keys[i])]
 		l.mu.Unlock()
+		if l.fails && known && other.Tenant != keys[i].Tenant && keys[i].Tenant != 0 && bytes.HasPrefix(keys[i].Path[0], []byte("only-")) {
+			return nil, fault.New(fault.Corrupt, "damaged")
+		}
 		if l.gets && known && records[i].Version == 0 {
 			if found, err := l.Store.Get(ctx, []store.Key{other}); err == nil {
 				records[i] = found[0]
@@ -207,9 +214,42 @@ func (l *leaky) Scan(ctx context.Context, scan store.Scan, yield func(store.Reco
 	return nil
 }
 
+// onlyOne is a store that has no tenants.
+type onlyOne struct{ store.Store }
+
+func (o *onlyOne) Commit(ctx context.Context, commits []store.Commit) ([]store.Outcome, error) {
+	for _, c := range commits {
+		for i := range c.Ops {
+			c.Ops[i].Key.Tenant = 1
+		}
+	}
+	return o.Store.Commit(ctx, commits)
+}
+
+func (o *onlyOne) Get(ctx context.Context, keys []store.Key) ([]store.Record, error) {
+	for i := range keys {
+		keys[i].Tenant = 1
+	}
+	return o.Store.Get(ctx, keys)
+}
+
+func (o *onlyOne) Scan(ctx context.Context, scan store.Scan, yield func(store.Record) error) error {
+	scan.Tenant = 1
+	return o.Store.Scan(ctx, scan, yield)
+}
+
+// TestNoTenants: that one tenant's ids are taken by the other is found out as well.
+func TestNoTenants(t *testing.T) {
+	folder := t.TempDir()
+	r := try(t, Options{Settings: sqlite(t, folder), Folder: folder, Store: &onlyOne{faultystore.New()}})
+	if len(r.Findings) == 0 || r.Findings[0].What != refusedOwn {
+		t.Errorf("found is %+v", r.Findings)
+	}
+}
+
 // TestLeakyStore: a host that mixes up tenants is found out, with its own checks of scope or without.
 func TestLeakyStore(t *testing.T) {
-	for name, l := range map[string]*leaky{"gets": {gets: true}, "scans": {scans: true}} {
+	for name, l := range map[string]*leaky{"gets": {gets: true}, "scans": {scans: true}, "fails": {fails: true}} {
 		t.Run(name, func(t *testing.T) {
 			l.Store, l.places = faultystore.New(), map[string]store.Key{}
 			folder := t.TempDir()
@@ -218,6 +258,9 @@ func TestLeakyStore(t *testing.T) {
 				t.Error("nothing was found")
 			}
 			for _, f := range r.Findings {
+				if l.fails && f.OtherRequest == "" {
+					t.Errorf("found is %+v", f)
+				}
 				if f.Request == "" || f.Response == "" || f.Tool == "" {
 					t.Errorf("a finding that does not say what was asked and answered: %+v", f)
 				}

@@ -107,12 +107,21 @@ func (p *party) shape(id, version string, namespace uint64) object {
 	}}
 }
 
+// refusedOwn is the finding of a refusal that another tenant must have caused.
+const refusedOwn = "a tenant is refused what it may do and nobody of it has done"
+
+// refusedError is that a tenant could not be furnished.
+type refusedError struct{ Finding }
+
+func (e *refusedError) Error() string { return fmt.Sprintf("%s: %.500s", e.Tool, e.Response) }
+
 // furnish gives a tenant what it has from the beginning.
 func (t *trial) furnish(ctx context.Context, p *party) error {
 	must := func(tool string, arguments any) (*answer, error) {
-		a, err := t.door.send(ctx, &call{surface: rpcSurface, token: p.token, method: "tools/call", tool: tool, arguments: arguments})
+		made := &call{surface: rpcSurface, token: p.token, method: "tools/call", tool: tool, arguments: arguments}
+		a, err := t.door.send(ctx, made)
 		if err == nil && a.kind != "" {
-			err = fmt.Errorf("%s of %.300s is refused: %.500s", tool, mustJSON(arguments), a.body)
+			err = &refusedError{Finding{What: refusedOwn, Tool: tool, Surface: made.surface, Aim: aimNames[own], Request: string(made.body()), Response: clip(a.body)}}
 		}
 		if err == nil {
 			t.count.add(tool, rpcSurface, own, a)
@@ -192,11 +201,6 @@ func uriOf(exported *answer) string {
 	}
 	_ = json.Unmarshal(exported.result, &result) // an answer without one has no URI
 	return result.StorageURI
-}
-
-func mustJSON(v any) []byte {
-	text, _ := json.Marshal(v) // of texts, numbers, lists and objects
-	return text
 }
 
 // fresh is a number that the party has not used. Both tenants count alike, so that they use the same.

@@ -59,13 +59,26 @@ func (c *client) step(ctx context.Context, number int) error {
 	if c.scan(ctx, made, a, how) {
 		return nil
 	}
-	if breach := chosen.must && (how == theirs || how == guessed) || chosen.borrow && how == borrowed; breach && a.kind == "" && !c.trial.options.Substitutes {
+	if what := c.judge(chosen, how, a); what != "" {
 		c.trial.found(Finding{
-			What: "a call succeeds that is about what another tenant has", Tool: chosen.name, Surface: made.surface, Aim: aimNames[how],
-			Request: string(made.body()), Response: clip(a.body),
+			What: what, Tool: chosen.name, Surface: made.surface, Aim: aimNames[how], Request: string(made.body()), Response: clip(a.body),
 		})
 	}
 	return nil
+}
+
+// judge says what is wrong with an answer that leaks nothing; empty when nothing is.
+func (c *client) judge(of *tool, how aim, a *answer) string {
+	good := a.kind == ""
+	switch {
+	case good && !c.trial.options.Substitutes && (of.must && (how == theirs || how == guessed) || of.borrow && how == borrowed):
+		return "a call succeeds that is about what another tenant has"
+	case !good && !a.retryable && how == own && of.sure:
+		return refusedOwn
+	case good && how == own && of.name == "schemas_get" && !bytes.Contains(a.body, []byte(c.own.canary)):
+		return "a tenant's own id leads to what is not its own"
+	}
+	return ""
 }
 
 func (c *client) choose() *tool {

@@ -28,28 +28,30 @@ type tool struct {
 	borrow bool
 	// makes: what it names it makes, so that no id is another's. starts: with a scenario of its own, it makes a run.
 	makes, starts bool
+	// sure says that a call of a tenant's own always succeeds: one that does not meets what is another's.
+	sure bool
 }
 
 // tools are all of them. Those that keep most records for ever, and the dear ones, come less often.
 var tools = []*tool{
-	{name: "scenario_define", weight: 1, arguments: define, scoped: true, must: true, makes: true},
-	{name: "scenario_start", weight: 7, arguments: start, scoped: true, must: true, borrow: true, starts: true},
+	{name: "scenario_define", weight: 1, arguments: define, scoped: true, must: true, makes: true, sure: true},
+	{name: "scenario_start", weight: 7, arguments: start, scoped: true, must: true, borrow: true, starts: true, sure: true},
 	{name: "scenario_status", weight: 10, arguments: status, scoped: true, must: true, borrow: true},
 	{name: "scenario_next", weight: 14, arguments: next, scoped: true, must: true, borrow: true},
 	{name: "scenario_submit", weight: 10, arguments: submit, scoped: true, must: true, borrow: true},
 	{name: "scenario_trigger", weight: 10, arguments: trigger, scoped: true, must: true, borrow: true},
-	{name: "evidence_query", weight: 5, arguments: evidence, scoped: true},
+	{name: "evidence_query", weight: 5, arguments: evidence, scoped: true, sure: true},
 	{name: "runpack_export", weight: 2, arguments: export, scoped: true, must: true, borrow: true},
 	{name: "runpack_verify", weight: 4, arguments: verify, must: true, borrow: true},
-	{name: "providers_list", weight: 1, arguments: plain(object{})},
-	{name: "provider_contract_get", weight: 1, arguments: plain(object{"provider_id": "time"})},
-	{name: "provider_check_schema_get", weight: 1, arguments: plain(object{"provider_id": "time", "check_id": "after"})},
-	{name: "schemas_register", weight: 1, arguments: register, scoped: true, must: true, makes: true},
-	{name: "schemas_list", weight: 6, arguments: listSchemas, scoped: true},
-	{name: "schemas_get", weight: 8, arguments: getSchema, scoped: true, must: true, borrow: true},
-	{name: "scenarios_list", weight: 6, arguments: listScenarios, scoped: true},
+	{name: "providers_list", weight: 1, arguments: plain(object{}), sure: true},
+	{name: "provider_contract_get", weight: 1, arguments: plain(object{"provider_id": "time"}), sure: true},
+	{name: "provider_check_schema_get", weight: 1, arguments: plain(object{"provider_id": "time", "check_id": "after"}), sure: true},
+	{name: "schemas_register", weight: 1, arguments: register, scoped: true, must: true, makes: true, sure: true},
+	{name: "schemas_list", weight: 6, arguments: listSchemas, scoped: true, sure: true},
+	{name: "schemas_get", weight: 8, arguments: getSchema, scoped: true, must: true, borrow: true, sure: true},
+	{name: "scenarios_list", weight: 6, arguments: listScenarios, scoped: true, sure: true},
 	{name: "precheck", weight: 9, arguments: precheck, scoped: true, must: true, borrow: true},
-	{name: "decision_gate_docs_search", weight: 1, arguments: search},
+	{name: "decision_gate_docs_search", weight: 1, arguments: search, sure: true},
 }
 
 // otherMethods stands for what is no tool: lists of tools, documents and prompts.
