@@ -12,6 +12,7 @@ import (
 var keyChecks = []check{
 	{"key-paths", "paths that differ in any byte or in where segments end are different records, and are answered as they were written", keyPaths},
 	{"key-scopes", "tenants and namespaces are all of uint64, and records of different scopes never meet", keyScopes},
+	{"key-behalf", "whoever a record is touched in the name of is no part of its key: in its tenant's name it is the same record, in another's it or none, and what all share is there for each", keyBehalf},
 	{"key-collections", "any collection name of 1 to 63 characters works, and collections never meet", keyCollections},
 }
 
@@ -84,6 +85,35 @@ func keyScopes(c *trial) {
 		keys = append(keys, keyIn("runs", n, 5, "k"), keyIn("runs", 5, n, "k"))
 	}
 	c.distinct(append(keys, keyIn("runs", math.MaxUint64, math.MaxUint64, "k"), keyIn("runs", 0, 0, "k")))
+}
+
+func keyBehalf(c *trial) {
+	p := c.open()
+	as := func(k store.Key, tenant uint64) store.Key { k.Behalf = tenant; return k }
+	own, other, shared := keyIn("runs", 7, 9, "k"), keyIn("runs", math.MaxUint64, 9, "k"), keyIn(store.SharedCollection, 0, 0, "k")
+	c.commit(p, put(shared, "shared", store.Absent()))
+	for _, k := range []store.Key{own, other} {
+		// First as its tenant, then as the host, then as its tenant again.
+		version := c.commit(p, put(as(k, k.Tenant), "1", store.Absent())).Versions[0]
+		version = c.commit(p, put(k, "2", store.Version(version))).Versions[0]
+		c.commit(p, put(as(k, k.Tenant), fmt.Sprint(k.Tenant), store.Version(version)))
+	}
+	for _, k := range []store.Key{own, other} {
+		for i, got := range c.getAll(p, k, as(k, k.Tenant), as(shared, k.Tenant)) {
+			if want := []string{fmt.Sprint(k.Tenant), fmt.Sprint(k.Tenant), "shared"}[i]; string(got.Body) != want {
+				c.Errorf("in the name of tenant %d Get %d answers %s, want %s", k.Tenant, i, describeRecord(got), want)
+			}
+		}
+		for _, behalf := range []uint64{7, 8, math.MaxUint64} {
+			if got := c.get(p, as(k, behalf)); got.Version != 0 && string(got.Body) != fmt.Sprint(k.Tenant) {
+				c.Errorf("%s in the name of tenant %d is %s", model.Name(k), behalf, describeRecord(got))
+			}
+			found := c.scan(p, store.Scan{Collection: k.Collection, Tenant: k.Tenant, Namespace: k.Namespace, Behalf: behalf})
+			if len(found) > 1 || len(found) == 0 && behalf == k.Tenant || len(found) == 1 && string(found[0].Body) != fmt.Sprint(k.Tenant) {
+				c.Errorf("a Scan of tenant %d in the name of tenant %d answers %d records", k.Tenant, behalf, len(found))
+			}
+		}
+	}
 }
 
 func keyCollections(c *trial) {

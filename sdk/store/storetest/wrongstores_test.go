@@ -391,6 +391,14 @@ var wrongStores = []struct {
 			return k
 		})
 	}},
+	{"the caller's tenant in the place of the key's", []string{"key-behalf"}, nil, func(w *wrong, _ *world) {
+		rekeyed(w, func(k store.Key) store.Key {
+			if k.Behalf != 0 {
+				k.Tenant = k.Behalf
+			}
+			return k
+		})
+	}},
 	{"namespace as a float", []string{"key-scopes"}, []string{"scan-scope", "changes-tell-all", "changes-after", "changes-selected"}, func(w *wrong, _ *world) {
 		rekeyed(w, func(k store.Key) store.Key {
 			k.Namespace = uint64(min(float64(k.Namespace), 1<<63))
