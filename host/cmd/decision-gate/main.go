@@ -59,6 +59,8 @@ type cli struct {
 		Restore storeRestoreCommand `cmd:"" help:"Fill an empty store from a backup."`
 		Verify  storeVerifyCommand  `cmd:"" help:"Check every run of a store."`
 		Stats   storeStatsCommand   `cmd:"" help:"Say what takes the space of a store."`
+
+		ImportDecisionGate storeImportCommand `cmd:"" help:"Take over the runs and data shapes of the open-source Decision Gate."`
 	} `cmd:"" help:"Tend stores."`
 
 	Define    defineCommand    `cmd:"" help:"Define a scenario on a host."`

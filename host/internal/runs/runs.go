@@ -76,6 +76,11 @@ func (r Ref) key(collection string, path ...[]byte) store.Key {
 	}
 }
 
+// scan walks a collection of the run.
+func (r Ref) scan(collection string) store.Scan {
+	return store.Scan{Collection: collection, Tenant: uint64(r.Tenant), Namespace: uint64(r.Namespace), Prefix: r.head().Path}
+}
+
 func (r Ref) head() store.Key         { return r.key(headCollection) }
 func (r Ref) step(n uint64) store.Key { return r.key(stepCollection, store.Uint64Segment(n)) }
 

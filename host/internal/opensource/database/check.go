@@ -134,8 +134,7 @@ func (r *ShapeRow) Shape() (*registry.DataShape, error) {
 		TenantID: gate.TenantID(r.TenantID), NamespaceID: gate.NamespaceID(r.NamespaceID),
 		SchemaID: r.SchemaID, Version: r.Version, Description: r.Description,
 	}
-	var err error
-	if shape.Schema, err = document(r.Schema, r.Hash, r.Algorithm, &shape.Schema); err != nil {
+	if _, err := document(r.Schema, r.Hash, r.Algorithm, &shape.Schema); err != nil {
 		return nil, err
 	}
 	created, err := canonical.Parse([]byte(r.CreatedAt))

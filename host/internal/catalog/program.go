@@ -1,0 +1,39 @@
+package catalog
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/decision-gate-host/decision-gate-host/host/config"
+	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
+)
+
+// Program finds a program that comes with a plugin, to be run as a command: the one that the configuration runs as a plugin,
+// with its pin, else that of plugin_dir. The checks are those of a plugin. The spec has no arguments and next to no environment.
+func Program(options Options, name string) (launch.Spec, error) {
+	dir, err := pluginDir(options.PluginDir)
+	if err != nil {
+		return launch.Spec{}, err
+	}
+	options.manifestOnly = true // Neither the settings nor what else is locked matter to a command.
+	spec := launch.Spec{Name: name, Env: environment([]string{"TMPDIR"}), Logger: options.Logger}
+	for _, p := range options.Plugins {
+		if len(p.Command) != 1 || filepath.Base(p.Command[0]) != name {
+			continue
+		}
+		found, err := resolve(p, dir, options)
+		if err != nil {
+			return launch.Spec{}, err
+		}
+		spec.Path, spec.SHA256 = found.path, found.pin
+		return spec, nil
+	}
+	spec.Path, err = find(&config.Plugin{Command: config.Command{name}}, dir)
+	if err == nil {
+		err = safeToExecute(spec.Path)
+	}
+	if err != nil {
+		return launch.Spec{}, fmt.Errorf("program %s: %w", name, err)
+	}
+	return spec, nil
+}
