@@ -95,8 +95,28 @@ func TestPages(t *testing.T) {
 			if err := os.Symlink(binaries, filepath.Join(p.dir, "bin")); err != nil {
 				t.Fatal(err)
 			}
+			if page == movingIn {
+				makeDatabase(t, filepath.Join(p.dir, "decision-gate.db"))
+			}
 			p.run()
 		})
+	}
+}
+
+// movingIn is the page whose reader has a database of the open-source server.
+const movingIn = "docs/moving-in.md"
+
+func makeDatabase(t *testing.T, path string) {
+	t.Helper()
+	rows, err := os.Open("testdata/decision-gate.db.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	cmd := exec.Command("go", "run", "./plugins/store-sqlite/internal/opensource/makedatabase", path)
+	cmd.Dir, cmd.Stdin = root, rows
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 }
 

@@ -23,7 +23,7 @@ type configImportCommand struct {
 
 func (c *configImportCommand) Help() string {
 	return help("Makes a configuration for this host from one of the open-source Decision Gate. What the host has nothing for is named, with its line, and then nothing is written unless --lenient is given; "+
-		"with it, the new host may allow what the old one refused: read the comments first. Unknown options and wrong values are always refused. Runs and data shapes are not moved. "+
+		"with it, the new host may allow what the old one refused: read the comments first. Unknown options and wrong values are always refused. Runs and data shapes are taken over by \"decision-gate store import-decision-gate\". "+
 		"The answer is no (1) when something was not carried over or the file is wrong; an existing output is a 3.",
 		"decision-gate config import decision-gate.toml -o decision-gate.hcl")
 }

@@ -69,11 +69,12 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// buildPlugins builds the plugins that come with the host, and the example of one for evidence, once for all scripts.
+// buildPlugins builds the plugins that come with the host, the example of one for evidence, and the program that writes databases
+// of the open-source Decision Gate, once for all scripts.
 func buildPlugins(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, program := range []string{"plugins/store-sqlite", "plugins/runpack-fs", "examples/evidence-calendar"} {
+	for _, program := range []string{"plugins/store-sqlite", "plugins/runpack-fs", "examples/evidence-calendar", "plugins/store-sqlite/internal/opensource/makedatabase"} {
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, filepath.Base(program)), "github.com/decision-gate-host/decision-gate-host/"+program)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {

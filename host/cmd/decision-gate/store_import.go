@@ -72,8 +72,8 @@ func (c *storeImportCommand) imports(ctx context.Context, std streams, program l
 	importer.Check = false
 	report, err := c.pass(ctx, std, program, importer, "imported")
 	if err != nil {
-		done := report.Runs.Imported + report.Shapes.Imported
-		return fmt.Errorf("%w; %s imported before, and the same command goes on from there", err, plural(done, "item")+" were")
+		return fmt.Errorf("%w; %s and %s were imported before, and the same command goes on from there",
+			err, plural(report.Runs.Imported, "run"), plural(report.Shapes.Imported, "data shape"))
 	}
 	a.Report, a.Imported = report, true
 	return c.tell(a, std)

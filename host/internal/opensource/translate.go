@@ -214,7 +214,7 @@ const minBusy, maxBusy = 100, 60_000
 func (t *translation) store() {
 	const busy = "run_state_store.busy_timeout_ms"
 	if t.text("run_state_store.type", "memory") == "sqlite" {
-		t.note("run_state_store.path", "the runs in this database are not moved: finish or export them with the open-source server. The new host begins with an empty database")
+		t.note("run_state_store.path", "the new host begins with an empty database: 'decision-gate store import-decision-gate' takes the runs of this one over")
 		if t.has(busy) {
 			// Longer or shorter, it shows in nothing but how long somebody waits.
 			wait := min(max(t.whole(busy, 5000), minBusy), maxBusy)
@@ -224,7 +224,7 @@ func (t *translation) store() {
 		}
 	}
 	if t.text("schema_registry.type", "memory") == "sqlite" {
-		t.note("schema_registry.path", "the data shapes in this database are not moved: register them again. The new host keeps them in its one database")
+		t.note("schema_registry.path", "the new host keeps data shapes in its one database: 'decision-gate store import-decision-gate' takes those of this one over")
 	}
 }
 

@@ -3,6 +3,7 @@ package runs
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/decision-gate-host/decision-gate-host/host/canonical"
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
@@ -30,10 +31,6 @@ type Imported struct {
 type DifferentError struct{ Reason string }
 
 func (e *DifferentError) Error() string { return e.Reason }
-
-func different(format string, args ...any) error {
-	return &DifferentError{fmt.Sprintf(format, args...)}
-}
 
 // CheckImport says what Import would do: whether the run is there already. The error is a *DifferentError where another is.
 func CheckImport(ctx context.Context, s store.Store, run *Imported) (present bool, err error) {
@@ -111,11 +108,12 @@ func (i *importing) present(ctx context.Context) (bool, error) {
 	if err := persist.Decode(records[0], &there); err != nil {
 		return false, err
 	}
+	same := there.Chain == i.head.Chain && declared(there.Head) == declared(i.head.Head)
 	switch {
-	case there.Steps == i.head.Steps && there.Chain == i.head.Chain:
+	case there.Steps == i.head.Steps && same:
 		return true, nil
-	case there.Steps <= i.head.Steps:
-		return false, different("the store has another history of this run, of %d steps where the database has %d", there.Steps, i.head.Steps)
+	case there.Steps <= i.head.Steps, !sameStart(&there.Head, &i.head.Head):
+		return false, i.different(there.Steps)
 	}
 	chain, seen := "", uint64(0)
 	scan := i.ref.scan(stepCollection)
@@ -126,9 +124,21 @@ func (i *importing) present(ctx context.Context) (bool, error) {
 		return nil
 	})
 	if err == nil && (seen != i.head.Steps || chain != i.head.Chain) {
-		err = different("the store has another history of this run, of %d steps where the database has %d", there.Steps, i.head.Steps)
+		err = i.different(there.Steps)
 	}
 	return err == nil, err
+}
+
+func (i *importing) different(steps uint64) error {
+	return &DifferentError{fmt.Sprintf("the store has another history of this run: %d steps there, %d in the database, and they do not begin alike or the run stands elsewhere", steps, i.head.Steps)}
+}
+
+// declared is a head as text, to be compared.
+func declared(head gate.Head) string { return string(canonical.Append(nil, head, canonical.Declared)) }
+
+// sameStart says whether two heads can be of one run at two times.
+func sameStart(a, b *gate.Head) bool {
+	return a.ScenarioID == b.ScenarioID && a.SpecHash == b.SpecHash && slices.Equal(a.DispatchTargets, b.DispatchTargets)
 }
 
 // write commits all records, the head with the last of them. The refusal is of the first op that the store refuses, which is
