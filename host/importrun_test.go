@@ -224,6 +224,9 @@ func TestImportedRuns(t *testing.T) {
 			if r := importDatabase(t, path, config); r.Runs.Present != len(runs) || r.DataShapes.Present != len(shapes) || r.Runs.Imported+r.DataShapes.Imported != 0 || !r.Scenarios[0].Defined {
 				t.Errorf("again: %+v", r)
 			}
+			if out, err := exec.Command(binary(t), "store", "verify", "--config", config).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
 		})
 	}
 }
