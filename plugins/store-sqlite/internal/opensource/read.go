@@ -190,7 +190,7 @@ func schemaVersion(db *sqlite3.Conn, path string) (int64, error) {
 		return 0, explain(path, err)
 	}
 	if rows > 1 || version < oldestSchema || version > newestSchema {
-		return 0, fmt.Errorf("%s: unsupported schema version: %d; versions %d to %d can be read: let the newest open-source server that you have open it once, which brings it to version %d",
+		return 0, fmt.Errorf("%s: unsupported schema version: %d; versions %d and %d can be read: let the newest open-source server that you have open it once, which brings it to version %d",
 			path, version, oldestSchema, newestSchema, newestSchema)
 	}
 	return version, nil
