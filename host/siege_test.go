@@ -41,9 +41,11 @@ type siege struct {
 type besieged struct {
 	*siege
 	number int
-	random *rand.Rand
-	host   *program
-	url    atomic.Value
+	// program is the name of the host's program.
+	program string
+	random  *rand.Rand
+	host    *program
+	url     atomic.Value
 }
 
 // fewClients is the number of clients of each host.
@@ -69,7 +71,7 @@ func newSiegeOn(t *testing.T, hosts int, plugin, hcl string) *siege {
 		t.Fatal(err)
 	}
 	for n := range hosts {
-		s.hosts = append(s.hosts, &besieged{siege: s, number: n, random: rand.New(rand.NewPCG(s.seed, uint64(n)))})
+		s.hosts = append(s.hosts, &besieged{siege: s, number: n, program: "decision-gate", random: rand.New(rand.NewPCG(s.seed, uint64(n)))})
 	}
 	t.Cleanup(s.tell)
 	return s
@@ -122,7 +124,7 @@ func (s *siege) tell() {
 
 // open starts a host in its place, and returns when it answers.
 func (b *besieged) open() error {
-	p, err := launchProgram(filepath.Join(b.dir, "decision-gate"), b.config, b.temp)
+	p, err := launchProgram(filepath.Join(b.dir, b.program), b.config, b.temp)
 	if err != nil {
 		return err
 	}
@@ -242,7 +244,7 @@ func (s *siege) end() {
 	waitFor(s.t, "the plugins to end with their hosts", func() bool { return len(runningIn(s.t, s.dir)) == 0 })
 	for dir, allowed := range map[string]string{
 		s.temp: "",
-		s.dir:  "decision-gate " + s.plugin + " runpack-fs host.hcl gate.db bundles evidence exports out",
+		s.dir:  "decision-gate decision-gate-behind " + s.plugin + " runpack-fs host.hcl gate.db bundles evidence exports out",
 	} {
 		left, err := os.ReadDir(dir)
 		if err != nil {
