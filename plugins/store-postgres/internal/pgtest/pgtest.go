@@ -341,6 +341,18 @@ func (s *Server) Query(database, sql string) (string, error) {
 	return out.String(), nil
 }
 
+// Dump is what pg_dump writes of a database.
+func (s *Server) Dump(database string, args ...string) (string, error) {
+	cmd := exec.Command(filepath.Join(s.bin, "pg_dump"), append(args, "-h", s.Dir, "-p", strconv.Itoa(s.Port), "-U", Admin, database)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("pg_dump: %w\n%s", err, stderr.String())
+	}
+	return string(out), err
+}
+
 // Set changes a setting of the running server, and returns when new sessions have it.
 func (s *Server) Set(name, value string) error {
 	if err := s.Exec("postgres", fmt.Sprintf("ALTER SYSTEM SET %s = %s", name, value)); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -88,6 +89,38 @@ func TestLockHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	commit(t, s, put(key("runs", 1, "a"), "2"))
+}
+
+// A statement that the server is slow with makes a call unavailable for a time, and the commit that was broken off is done once
+// when it is tried again.
+func TestStatementTimeout(t *testing.T) {
+	name := database(t)
+	o := options(server.DSN(pgtest.App, name))
+	o.StatementTimeout = time.Second
+	s := open(t, o)
+	script := `CREATE FUNCTION decision_gate.slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(20); RETURN NEW; END';
+		CREATE TRIGGER slow BEFORE INSERT ON decision_gate.commits FOR EACH ROW EXECUTE FUNCTION decision_gate.slowly()`
+	if err := server.Exec(name, script); err != nil {
+		t.Fatal(err)
+	}
+	add := []store.Commit{{ID: newID(), Ops: []store.Op{{Kind: store.OpAdd, Key: key("usage", 1, "n"), Delta: 1, Max: 9}}}}
+	if _, err := s.Commit(t.Context(), add); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "statement_timeout") {
+		t.Errorf("a commit that takes too long: %v", err)
+	}
+	if got := body(t, s, key("usage", 1, "n")); got != "" {
+		t.Errorf("it left %q", got)
+	}
+	if err := server.Exec(name, `DROP TRIGGER slow ON decision_gate.commits`); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if outcomes, err := s.Commit(t.Context(), add); err != nil || outcomes[0].Refusal != nil {
+			t.Errorf("the commit again: %+v, %v", outcomes, err)
+		}
+	}
+	if got := body(t, s, key("usage", 1, "n")); got != "\x00\x00\x00\x00\x00\x00\x00\x01" {
+		t.Errorf("it is counted as %q", got)
+	}
 }
 
 // Two sessions that lock the same two rows in turn are a deadlock that the server breaks; the commit is tried again.

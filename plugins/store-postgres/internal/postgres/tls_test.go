@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -68,11 +69,59 @@ func TestTLS(t *testing.T) {
 	if n := number(t, c, `SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE datname = $1 AND usename = $2 AND NOT ssl`, name, pgtest.App); n > 0 {
 		t.Errorf("%d connections are in plain text", n)
 	}
-	s, err := postgres.Open(t.Context(), verified("stranger.crt"))
-	if err == nil {
-		s.Close()
+	// The certificate is for the address, not for the name.
+	const address, host = "127.0.0.1", "localhost"
+	for _, test := range []struct {
+		mode, ca, host string
+		made           bool
+	}{
+		{"disable", "", address, true},
+		{"allow", "", address, true},
+		{"prefer", "", address, true},
+		{"require", "", address, true},
+		{"require", "stranger.crt", address, false}, // with a certificate at hand it is verified
+		{"verify-ca", "server.crt", address, true},
+		{"verify-ca", "server.crt", host, true},
+		{"verify-ca", "stranger.crt", address, false},
+		{"verify-full", "server.crt", address, true},
+		{"verify-full", "server.crt", host, false},
+		{"verify-full", "stranger.crt", address, false},
+	} {
+		mode := "sslmode=" + test.mode
+		if test.ca != "" {
+			mode += "&sslrootcert=" + filepath.Join(server.Dir, test.ca)
+		}
+		dsn := strings.Replace(server.DSN(pgtest.App, name), "sslmode=disable", mode, 1)
+		s, err := postgres.Open(t.Context(), options(strings.Replace(dsn, address, test.host, 1)))
+		if err == nil {
+			s.Close()
+		}
+		if test.made != (err == nil) || err != nil && !fault.Is(err, fault.Unavailable) {
+			t.Errorf("%s to %s with %q: %v", test.mode, test.host, test.ca, err)
+		}
 	}
-	if !fault.Is(err, fault.Unavailable) {
-		t.Errorf("a server with another certificate: %v", err)
+}
+
+// What a dsn lets a connection that leaves the machine be is held against minimum_tls, before anything is connected.
+func TestMinimumTLS(t *testing.T) {
+	for _, test := range []struct {
+		mode, minimum string
+		refused       bool
+	}{
+		{"disable", "off", false}, {"disable", "encrypt", true}, {"disable", "verify", true},
+		{"allow", "off", false}, {"allow", "encrypt", true},
+		{"prefer", "off", false}, {"prefer", "encrypt", true},
+		{"require", "encrypt", false}, {"require", "verify", true},
+		{"verify-ca", "verify", false}, {"verify-full", "verify", false}, {"verify-full", "off", false},
+	} {
+		// Nobody is there: 192.0.2.0/24 is for documentation.
+		o := options("postgres://u@192.0.2.1/d?connect_timeout=1&sslmode=" + test.mode)
+		o.MinimumTLS = test.minimum
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err := postgres.Open(ctx, o)
+		cancel()
+		if err == nil || test.refused != strings.Contains(err.Error(), "minimum_tls") {
+			t.Errorf("sslmode=%s with minimum_tls %s: %v", test.mode, test.minimum, err)
+		}
 	}
 }
