@@ -46,6 +46,7 @@ type cli struct {
 
 	Serve    serveCommand    `cmd:"" help:"Run a host."`
 	Validate validateCommand `cmd:"" help:"Check a configuration without starting anything."`
+	Doctor   doctorCommand   `cmd:"" help:"List what a configuration opens that is closed by default."`
 	Version  versionCommand  `cmd:"" help:"Show the version."`
 	Config   struct {
 		Import configImportCommand `cmd:"" help:"Make a configuration from one of the open-source Decision Gate."`
