@@ -122,18 +122,6 @@ func (f *feed) reach(ctx context.Context, revision uint64, take func(batch) erro
 	return err
 }
 
-// describe asks a store what it can do, and refuses one whose keys cannot be found.
-func describe(ctx context.Context, s store.Store) (d store.Description, err error) {
-	err = patient(ctx, func(func()) error {
-		d, err = s.Describe(ctx)
-		return err
-	})
-	if err == nil && !d.Changes {
-		err = fault.New(fault.Unimplemented, "the store does not tell its changes, without which its keys cannot be found")
-	}
-	return d, err
-}
-
 // read hands on what a set of changes tells.
 func (f *feed) read(ctx context.Context, set store.ChangeSet, take func(batch) error) error {
 	for changes := set.Changes; len(changes) > 0; {
