@@ -45,6 +45,7 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = connectTimeout
 	}
+	conn.DialFunc = dial
 	if conn.ValidateConnect == nil {
 		// With several hosts in the dsn the one that takes writes is used, also after a failover.
 		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite

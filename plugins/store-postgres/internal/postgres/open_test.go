@@ -79,6 +79,12 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// On the server's own machine a socket of it does as well.
+func TestUnixSocket(t *testing.T) {
+	s := open(t, options(fmt.Sprintf("host=%s port=%d user=%s database=%s", server.Dir, server.Port, pgtest.App, database(t))))
+	commit(t, s, put(key("runs", 1, "a"), "1"))
+}
+
 // quiet asserts that a text holds nothing of a connection string that is secret.
 func quiet(t *testing.T, text string) {
 	t.Helper()
