@@ -99,27 +99,38 @@ var wrongStores = map[string]struct {
 	mistakes []mistake
 	caught   string
 }{
-	"ids forgotten":                      {[]mistake{{"", "INSERT INTO decision_gate.commits (id, digest, revision, at) VALUES (in_ids[c], in_digests[c], v_next, v_at);", ""}}, "id-repeat"},
+	"ids forgotten": {[]mistake{
+		{"", "INSERT INTO decision_gate.commits (id, digest, revision, at) VALUES (in_ids[c], in_digests[c], v_next, v_at);", ""},
+		{"", "INSERT INTO decision_gate.commits (id, digest, revision, at) SELECT in_ids[c], in_digests[c], v_newest + c, v_at FROM generate_series(1, v_commits) AS c;", ""},
+	}, "id-repeat"},
 	"ids for any ops":                    {[]mistake{{"", "IF v_digest = in_digests[c] THEN", "IF true THEN"}}, "id-other-ops"},
 	"maximum passed":                     {[]mistake{{"", "v_value + in_deltas[i] > in_maxima[i]", "false"}}, "counter-bounds"},
 	"expectations ignored":               {[]mistake{{"", "IF in_expects[i] <> -1 AND in_expects[i] <> v_current THEN", "IF false THEN"}}, "commit-expectations"},
-	"versions taken for granted":         {[]mistake{{"", "AND revision = v_rows[i] AND (in_expects[i] <= 0 OR sha256 IS NOT NULL)", ""}}, "concurrent-compare-and-swap"},
-	"others see the refused":             {[]mistake{{"", "IF v_refused = 0 THEN\n          v_next", "IF true THEN\n          v_next"}}, "commit-all-or-nothing"},
-	"a refusal fails the others":         {[]mistake{{"", "IF NOT v_careful THEN\n              RAISE", "IF true THEN\n              RAISE"}}, "commit-batch-independent"},
+	"versions taken for granted":         {[]mistake{{"", "AND revision = in_expects[i] AND sha256 IS NOT NULL", ""}}, "concurrent-compare-and-swap"},
+	"others see the refused":             {[]mistake{{"", "IF v_refused = 0 THEN\n      v_next", "IF true THEN\n      v_next"}}, "commit-all-or-nothing"},
+	"a refusal fails the others":         {[]mistake{{"", "out_reasons[c] := v_refused;", "RAISE EXCEPTION 'refused';"}}, "commit-batch-independent"},
 	"removals untold":                    {[]mistake{{"", "namespace, k, sha256 IS NULL FROM", "namespace, k, false FROM"}}, "changes-tell-all"},
-	"collections without a table untold": {[]mistake{{"internal/postgres/tables.go", "n := scopePlace(collection, 0, 0).table;", "n := tableOf[collection].Number;"}}, "changes-selected"},
+	"collections without a table untold": {[]mistake{{"internal/postgres/tables.go", "n := scopePlace(collection, 0, 0, 0).table;", "n := tableOf[collection].Number;"}}, "changes-selected"},
 	"a version comes back":               {[]mistake{{"", "SET revision = v_next, sha256 = v_sum", "SET revision = 1, sha256 = v_sum"}}, "version-grows"},
 	"pages begin anew":                   {[]mistake{{"", "k >= $3", "k >= ''"}}, "scan-pages"},
 	"keys ordered as text":               {[]mistake{{"", "ORDER BY k %s", `ORDER BY encode(k, 'escape') COLLATE "en-x-icu" %s`}}, "scan-order"},
 	"namespaces meet":                    {[]mistake{{"", "tenant = $1 AND namespace = $2 AND", "tenant = $1 AND $2::bigint IS NOT NULL AND"}}, "scan-scope"},
-	"tenant not set for writing":         {[]mistake{{"", "v_tenant := in_tenants[i];\n              v_unused := set_config", "v_tenant := in_tenants[i];\n              v_unused := left"}}, "commit-nothing-lost"},
-	"tenant not set for a scan":          {[]mistake{{"", "v_unused := set_config('decision_gate.tenant', coalesce(nullif(in_behalf, 0), in_tenant)::text, true);", ""}}, "scan-order"},
+	"tenant not set for writing": {[]mistake{
+		{"", "v_tenant := in_behalves[i];\n          v_unused := set_config('decision_gate.tenant', v_tenant::text, true)", "v_tenant := in_behalves[i]"},
+		{"", "v_tenant := in_group_behalves[g];\n      v_unused := set_config('decision_gate.tenant', v_tenant::text, true)", "v_tenant := in_group_behalves[g]"},
+	}, "commit-nothing-lost"},
+	"tenant not set for a scan": {[]mistake{{"", "v_unused := set_config('decision_gate.tenant', in_behalf::text, true);", ""}}, "scan-order"},
 	"one tenant for all": {[]mistake{
 		{"", "tenant = in_tenants[i] AND namespace", "namespace"},
+		{"", "tenant = in_tenants[v_first] AND namespace", "namespace"},
 		{"", "", "ALTER TABLE decision_gate.runs DISABLE ROW LEVEL SECURITY;"},
 	}, "key-scopes"},
-	"batches side by side": {[]mistake{{"", "decision_gate.clock WHERE one FOR UPDATE", "decision_gate.clock WHERE one"}}, "changes-complete"},
-	"settings ignored":     {[]mistake{{"", "current_setting('fsync') <> 'on'", "false"}}, "server-unsafe"},
+	"batches side by side": {[]mistake{
+		{"", "decision_gate.clock WHERE one FOR UPDATE", "decision_gate.clock WHERE one"},
+		{"", "UPDATE decision_gate.clock SET revision = revision + v_commits WHERE one RETURNING revision - v_commits INTO STRICT v_newest;", "SELECT revision INTO STRICT v_newest FROM decision_gate.clock;"},
+		{"", "RETURN v_newest;", "UPDATE decision_gate.clock SET revision = v_newest + v_commits WHERE one; RETURN v_newest;"},
+	}, "changes-complete"},
+	"settings ignored": {[]mistake{{"", "current_setting('fsync') <> 'on'", "false"}}, "server-unsafe"},
 	"commits that need not be on the disk": {[]mistake{
 		{"", "current_setting('synchronous_commit') = 'off' OR", ""},
 		{"internal/postgres/connect.go", `synchronous == "off" || `, ""},

@@ -12,15 +12,15 @@ import (
 // template is a database with the newest schema: copies of it are made faster than schemas.
 const template = "migrated"
 
-// deploy is the folder of the scripts for operators, from that of any package of the plugin.
+// deploy reads a script for operators, from the working directory or a folder above: tests run in that of their package.
 func deploy(script string) (string, error) {
-	for dir := ".."; len(dir) < 30; dir = filepath.Join("..", dir) {
+	for dir := "."; len(dir) < 30; dir = filepath.Join("..", dir) {
 		sql, err := os.ReadFile(filepath.Join(dir, "deploy", "postgres", script))
 		if err == nil {
 			return string(sql), nil
 		}
 	}
-	return "", fmt.Errorf("deploy/postgres/%s is in no folder above", script)
+	return "", fmt.Errorf("deploy/postgres/%s is neither in the working directory nor in a folder above", script)
 }
 
 // addUsers prepares the cluster as an operator does, and a database to copy.

@@ -21,11 +21,13 @@ const (
 var variants = map[Variant][]string{
 	Unconditional: {
 		"tenant = in_tenants[i] AND namespace", "namespace",
+		"tenant = in_tenants[v_first] AND namespace", "namespace",
 		"%s tenant = $1 AND namespace", "%s $1::bigint IS NOT NULL AND namespace",
 	},
 	Gullible: {
-		"coalesce(nullif(in_behalves[i], 0), in_tenants[i])", "in_tenants[i]",
-		"coalesce(nullif(in_behalf, 0), in_tenant)", "in_tenant",
+		"in_behalves[i]", "in_tenants[i]",
+		"in_group_behalves[g]", "in_tenants[v_first]",
+		"in_behalf::text", "in_tenant::text",
 	},
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/plugins/store-postgres/internal/pgtest"
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
@@ -65,5 +66,48 @@ func TestCommitsThatWaitShareATransaction(t *testing.T) {
 	}
 	if n := number(t, watch, `SELECT count(DISTINCT xmin::text) FROM decision_gate.run_steps`); n > commits/4 {
 		t.Errorf("%d commits took %d transactions", commits, n)
+	}
+}
+
+// Commits of records that are new or of a known version, as decisions are, go through the cheap function, whatever else is in
+// their transaction; the other one is called when something turns out to be otherwise.
+func TestFreshCommitsAreNotLookedUp(t *testing.T) {
+	name := database(t)
+	s := open(t, options(server.DSN(pgtest.App, name)))
+	if err := server.Exec(name, "REVOKE EXECUTE ON FUNCTION decision_gate.commit_v1 FROM decision_gate_app"); err != nil {
+		t.Fatal(err)
+	}
+	expecting := func(k store.Key, e store.Expect) store.Op {
+		op := put(k, "x")
+		op.Expect = e
+		return op
+	}
+	var commits []store.Commit
+	for i := range 12 {
+		// Neighbours are of different tenants, and one tenant has a single op in a table.
+		head, step := key("runs", uint64(i%5), fmt.Sprint(i)), key("run_steps", uint64(i%5), fmt.Sprint(i))
+		commits = append(commits, store.Commit{ID: newID(), Ops: []store.Op{expecting(step, store.Absent()), expecting(head, store.Absent()), expecting(key("unheard_of", 3, fmt.Sprint(i)), store.Absent())}})
+	}
+	outcomes, err := s.Commit(t.Context(), commits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range commits {
+		if want := outcomes[0].Revision + uint64(i); outcomes[i].Refusal != nil || outcomes[i].Revision != want {
+			t.Errorf("commit %d: %+v, want revision %d", i, outcomes[i], want)
+		}
+		for n, op := range c.Ops {
+			record, err := s.Get(t.Context(), []store.Key{op.Key})
+			if err != nil || record[0].Version != outcomes[i].Versions[n] || string(record[0].Body) != "x" {
+				t.Errorf("op %d of commit %d: %+v, %v", n, i, record, err)
+			}
+		}
+		commits[i] = store.Commit{ID: newID(), Ops: []store.Op{expecting(c.Ops[1].Key, store.Version(outcomes[i].Versions[1]))}}
+	}
+	if outcomes, err = s.Commit(t.Context(), commits); err != nil || outcomes[11].Revision != outcomes[0].Revision+11 {
+		t.Errorf("updates: %+v, %v", outcomes, err)
+	}
+	if _, err := s.Commit(t.Context(), commits[:1]); !fault.Is(err, fault.Denied) {
+		t.Errorf("a repeat is answered without looking: %v", err)
 	}
 }

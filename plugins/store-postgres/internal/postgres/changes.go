@@ -266,7 +266,7 @@ func readChanges(rows pgx.Rows) (set store.ChangeSet, newest uint64, err error) 
 			newest = uint64(revision)
 			return nil
 		}
-		key, err := place{*number, *collection, *tenant, *namespace, path}.key()
+		key, err := place{table: *number, collection: *collection, tenant: *tenant, namespace: *namespace, path: path}.key()
 		if err != nil {
 			return err
 		}

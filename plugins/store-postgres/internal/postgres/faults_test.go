@@ -51,7 +51,7 @@ func TestConnectionsCut(t *testing.T) {
 	waitFor(t, "connections are cut", func() bool {
 		// Between two cuts there is time for some commits, on a busy machine too.
 		time.Sleep(rand.N(60 * time.Millisecond))
-		cut += number(t, killer, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1 AND usename = $2 AND query LIKE '%commit_v1%'`, name, pgtest.App)
+		cut += number(t, killer, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1 AND usename = $2 AND query LIKE '%commit\_%'`, name, pgtest.App)
 		return cut >= cuts
 	})
 	enough.Store(true)

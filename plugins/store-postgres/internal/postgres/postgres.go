@@ -45,8 +45,9 @@ type Store struct {
 	options Options
 	pool    *pgxpool.Pool
 	queue   chan *request
-	// careful is the number of batches to come that are not taken for new ones at first, see commit_v1.
+	// careful is the number of batches to come that are not taken for new ones at first, see commit_fresh_v1.
 	careful atomic.Int32
+	work    work
 
 	// closing ends the goroutines, stopped says that they have ended.
 	closing chan struct{}
@@ -149,6 +150,7 @@ func (s *Store) Close() error {
 		s.stopped.Wait()
 		s.cancel()
 		s.pool.Close()
+		s.options.Logger.Info("store closed", s.work.attrs()...)
 	})
 	return nil
 }

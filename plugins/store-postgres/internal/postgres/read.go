@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,7 +15,7 @@ import (
 const pageRecords = 4096
 
 const (
-	getSQL  = `SELECT out_key, out_revision, out_sha256, out_body FROM decision_gate.get_v1($1, $2, $3, $4, $5, $6, $7)`
+	getSQL  = `SELECT out_key, out_revision, out_sha256, out_body FROM decision_gate.get_v1($1, $2, $3, $4, $5, $6, $7, $8)`
 	scanSQL = `SELECT out_k, out_revision, out_sha256, out_body FROM decision_gate.scan_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 )
 
@@ -34,17 +35,16 @@ func (s *Store) Get(ctx context.Context, keys []store.Key) ([]store.Record, erro
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	var where places
-	for _, key := range keys {
-		where.add(key)
-	}
+	s.work.gets.Add(1)
+	s.work.keys.Add(int64(len(keys)))
+	order, args := getArgs(keys)
 	var records []store.Record
 	err := s.reading(ctx, "get", func(ctx context.Context) error {
 		records = make([]store.Record, len(keys))
 		for i, key := range keys {
 			records[i].Key = key
 		}
-		rows, err := s.pool.Query(ctx, getSQL, where.tables, where.collections, where.tenants, where.namespaces, where.paths, where.behalves, int64(store.MaxMessage))
+		rows, err := s.pool.Query(ctx, getSQL, args...)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,8 @@ func (s *Store) Get(ctx context.Context, keys []store.Key) ([]store.Record, erro
 			if number < 1 || int(number) > len(keys) {
 				return fault.New(fault.Internal, "the database answered a record that was not asked for")
 			}
-			records[number-1], err = r.record(keys[number-1])
+			i := order[number-1]
+			records[i], err = r.record(keys[i])
 			return err
 		})
 		return err
@@ -63,6 +64,24 @@ func (s *Store) Get(ctx context.Context, keys []store.Key) ([]store.Record, erro
 		return nil, err
 	}
 	return records, nil
+}
+
+// getArgs are what get_v1 takes, with the place in keys of each that is asked for.
+func getArgs(keys []store.Key) (order []int, args []any) {
+	at := make([]place, len(keys))
+	order = make([]int, len(keys))
+	for i, key := range keys {
+		at[i], order[i] = placeOf(key), i
+	}
+	slices.SortFunc(order, func(x, y int) int {
+		return at[x].compareGroup(at[y])
+	})
+	where, g := newPlaces(len(keys)), groups{}
+	for _, i := range order {
+		where.add(at[i])
+		g.add(at[i], false)
+	}
+	return order, []any{where.collections, where.tenants, where.namespaces, where.paths, g.behalves, g.tables, g.ends, int64(store.MaxMessage)}
 }
 
 // row is a record as the server answers it.
@@ -85,6 +104,7 @@ func (r row) record(key store.Key) (store.Record, error) {
 // place.
 func (s *Store) Scan(ctx context.Context, scan store.Scan, yield func(store.Record) error) error {
 	from, to := scanRange(scan)
+	s.work.scans.Add(1)
 	remaining := scan.Limit
 	for {
 		want := uint64(pageRecords)
@@ -113,10 +133,10 @@ func (s *Store) Scan(ctx context.Context, scan store.Scan, yield func(store.Reco
 
 // page reads a page and answers the encoded path of its last record; more says whether to ask again.
 func (s *Store) page(ctx context.Context, scan store.Scan, from, to []byte, want uint64) (page []store.Record, last []byte, more bool, err error) {
-	where := scopePlace(scan.Collection, scan.Tenant, scan.Namespace)
+	where := scopePlace(scan.Collection, scan.Tenant, scan.Namespace, scan.Behalf)
 	err = s.reading(ctx, "scan", func(ctx context.Context) error {
 		page, more = nil, false
-		rows, err := s.pool.Query(ctx, scanSQL, where.table, where.collection, where.tenant, where.namespace, from, to, scan.Reverse, int64(scan.Behalf), int64(want), int64(store.ScanPage))
+		rows, err := s.pool.Query(ctx, scanSQL, where.table, where.collection, where.tenant, where.namespace, from, to, scan.Reverse, where.behalf, int64(want), int64(store.ScanPage))
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	_ "embed"
 	"slices"
 	"strings"
@@ -51,16 +52,18 @@ type place struct {
 	collection        string
 	tenant, namespace int64
 	path              []byte
+	// behalf is the tenant that row-level security shows: the one in whose name the record is touched, else that of the key.
+	behalf int64
 }
 
 // scopePlace is a scope of a collection.
-func scopePlace(collection string, tenant, namespace uint64) place {
+func scopePlace(collection string, tenant, namespace, behalf uint64) place {
 	t, ok := tableOf[collection]
 	if !ok {
 		t = other
 	}
 	// SQL has no unsigned numbers: the bits are kept. Nothing is ordered by them.
-	return place{table: t.Number, collection: collection, tenant: int64(tenant), namespace: int64(namespace)}
+	return place{table: t.Number, collection: collection, tenant: int64(tenant), namespace: int64(namespace), behalf: int64(cmp.Or(behalf, tenant))}
 }
 
 // numbersOf are the tables of collections; none means all.
@@ -74,7 +77,7 @@ func numbersOf(collections []string) []int16 {
 	}
 	var numbers []int16
 	for _, collection := range collections {
-		if n := scopePlace(collection, 0, 0).table; !slices.Contains(numbers, n) {
+		if n := scopePlace(collection, 0, 0, 0).table; !slices.Contains(numbers, n) {
 			numbers = append(numbers, n)
 		}
 	}
@@ -82,7 +85,7 @@ func numbersOf(collections []string) []int16 {
 }
 
 func placeOf(k store.Key) place {
-	p := scopePlace(k.Collection, k.Tenant, k.Namespace)
+	p := scopePlace(k.Collection, k.Tenant, k.Namespace, k.Behalf)
 	p.path = appendPath(nil, k.Path)
 	return p
 }
@@ -115,14 +118,21 @@ type places struct {
 	behalves            []int64
 }
 
-func (ps *places) add(k store.Key) {
-	p := placeOf(k)
+// newPlaces has room for n.
+func newPlaces(n int) *places {
+	return &places{
+		tables: make([]int16, 0, n), collections: make([]string, 0, n), tenants: make([]int64, 0, n), namespaces: make([]int64, 0, n),
+		paths: make([][]byte, 0, n), behalves: make([]int64, 0, n),
+	}
+}
+
+func (ps *places) add(p place) {
 	ps.tables = append(ps.tables, p.table)
 	ps.collections = append(ps.collections, p.collection)
 	ps.tenants = append(ps.tenants, p.tenant)
 	ps.namespaces = append(ps.namespaces, p.namespace)
 	ps.paths = append(ps.paths, p.path)
-	ps.behalves = append(ps.behalves, int64(k.Behalf))
+	ps.behalves = append(ps.behalves, p.behalf)
 }
 
 //go:embed functions.sql.tmpl

@@ -134,10 +134,12 @@ func TestTenantIsCleared(t *testing.T) {
 	}
 	defer tx.Rollback(t.Context())
 	for what, sql := range map[string]string{
-		"commit": `SELECT decision_gate.commit_v1(false, '{00000000-0000-0000-0000-000000000001}', '{00000000-0000-0000-0000-000000000002}', '{1}',
-			'{2}', '{runs}', '{7}', '{9}', '{x}', '{0}', '{1}', '{-1}', '{y}', '{z}', '{0}', '{0}')`,
-		"get":  `SELECT decision_gate.get_v1('{2}', '{runs}', '{7}', '{9}', '{x}', '{0}', 1000)`,
-		"scan": `SELECT decision_gate.scan_v1(2::smallint, 'runs', 7, 9, '', 'zz', false, 0, 10, 1000)`,
+		"commit": `SELECT decision_gate.commit_v1('{00000000-0000-0000-0000-000000000001}', '{00000000-0000-0000-0000-000000000002}', '{1}',
+			'{2}', '{runs}', '{7}', '{9}', '{x}', '{7}', '{1}', '{-1}', '{y}', '{z}', '{0}', '{0}')`,
+		"fresh": `SELECT decision_gate.commit_fresh_v1('{00000000-0000-0000-0000-000000000003}', '{00000000-0000-0000-0000-000000000002}',
+			'{1}', '{runs}', '{7}', '{9}', '{w}', '{0}', '{y}', '{z}', '{7}', '{2}', '{f}', '{1}')`,
+		"get":  `SELECT decision_gate.get_v1('{runs}', '{7}', '{9}', '{x}', '{7}', '{2}', '{1}', 1000)`,
+		"scan": `SELECT decision_gate.scan_v1(2::smallint, 'runs', 7, 9, '', 'zz', false, 7, 10, 1000)`,
 	} {
 		if _, err := tx.Exec(t.Context(), sql); err != nil {
 			t.Fatalf("%s: %v", what, err)

@@ -2,13 +2,10 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
@@ -27,7 +24,7 @@ const (
 	// would only make batches smaller.
 	writers = 2
 	// carefulFor is the number of batches that are looked up commit by commit after one that had to be undone: under
-	// contention for the same records every other one would be, and be written twice.
+	// contention for the same records every other one would be, and be sent twice.
 	carefulFor = 16
 )
 
@@ -163,6 +160,7 @@ func (s *Store) commit(batch []*request) {
 		outcomes = outcomes[len(req.commits):]
 	}
 	if err == nil {
+		s.work.count(batch)
 		s.tell()
 	}
 }
@@ -175,54 +173,10 @@ func separable(err error) bool {
 	return true
 }
 
-const commitSQL = `SELECT out_revisions, out_reasons, out_ops, out_versions, out_careful FROM decision_gate.commit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
-
-// columns are commits as commit_v1 takes them.
-type columns struct {
-	ids, digests []pgtype.UUID
-	ops          []int32
-	where        places
-	kinds        []int16
-	expects      []int64
-	bodies, sums [][]byte
-	deltas       []int64
-	maxima       []int64
-}
-
-// Expectations as commit_v1 takes them, beside versions; 0 is absent.
 const (
-	expectAny   = -1
-	expectNever = -2
+	freshSQL  = `SELECT decision_gate.commit_fresh_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+	commitSQL = `SELECT out_revisions, out_reasons, out_ops, out_versions FROM decision_gate.commit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
 )
-
-func (c *columns) add(commit store.Commit) {
-	digest := commit.Digest()
-	c.ids = append(c.ids, pgtype.UUID{Bytes: commit.ID, Valid: true})
-	// Half of it: two commits that somebody has made to agree in 128 bits would be commits of one host.
-	c.digests = append(c.digests, pgtype.UUID{Bytes: [16]byte(digest[:16]), Valid: true})
-	c.ops = append(c.ops, int32(len(commit.Ops)))
-	for _, op := range commit.Ops {
-		c.where.add(op.Key)
-		c.kinds = append(c.kinds, int16(op.Kind))
-		c.expects = append(c.expects, expectation(op))
-		var body, sum []byte
-		if op.Kind == store.OpPut {
-			// An empty body is not the lack of one.
-			body = append([]byte{}, op.Body...)
-			hash := sha256.Sum256(body)
-			sum = hash[:]
-		}
-		c.bodies, c.sums = append(c.bodies, body), append(c.sums, sum)
-		c.deltas = append(c.deltas, op.Delta)
-		c.maxima = append(c.maxima, int64(op.Max)) // At most MaxCounter.
-	}
-}
-
-func (c *columns) args(careful bool) []any {
-	return []any{careful, pgtype.FlatArray[pgtype.UUID](c.ids), pgtype.FlatArray[pgtype.UUID](c.digests), c.ops,
-		c.where.tables, c.where.collections, c.where.tenants, c.where.namespaces, c.where.paths, c.where.behalves,
-		c.kinds, c.expects, c.bodies, c.sums, c.deltas, c.maxima}
-}
 
 // answers are what commit_v1 answers.
 type answers struct {
@@ -230,29 +184,30 @@ type answers struct {
 	reasons   []int16
 	ops       []int32
 	versions  []int64
-	careful   bool
 }
 
 // send commits, as often as connections are lost on the way: a commit that had happened is answered by its id.
 func (s *Store) send(commits []store.Commit) ([]store.Outcome, error) {
-	var cols columns
-	for _, commit := range commits {
-		cols.add(commit)
-	}
+	b := newBatch(commits)
+	// Only the first attempt can be of commits that have not happened.
+	fresh := b.fresh() && !s.expectContention()
 	var got answers
-	attempt := 0
 	err := s.again(s.background, "commit", func(ctx context.Context) error {
 		// The server has its own timeout, and ends the statement with it; this one is for a server that is gone.
 		ctx, cancel := context.WithTimeout(ctx, s.options.StatementTimeout+s.options.LockTimeout)
 		defer cancel()
-		attempt++
-		careful := attempt > 1 || s.careful.Load() > 0
-		return s.pool.QueryRow(ctx, commitSQL, cols.args(careful)...).Scan(&got.revisions, &got.reasons, &got.ops, &got.versions, &got.careful)
+		if fresh {
+			fresh = false
+			if done, err := s.sendFresh(ctx, b, &got); done || err != nil {
+				return err
+			}
+			s.careful.Store(carefulFor)
+		}
+		return s.pool.QueryRow(ctx, commitSQL, b.args()...).Scan(&got.revisions, &got.reasons, &got.ops, &got.versions)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.remember(got.careful)
 	if n := len(commits); len(got.revisions) != n || len(got.reasons) != n || len(got.ops) != n || len(got.versions) != n {
 		return nil, fault.New(fault.Internal, "the database answered %d commits, sent were %d", len(got.revisions), n)
 	}
@@ -265,13 +220,24 @@ func (s *Store) send(commits []store.Commit) ([]store.Outcome, error) {
 	return outcomes, nil
 }
 
-// remember makes the next batches careful after one that had to be undone. A batch that was careful from the start counts.
-func (s *Store) remember(careful bool) {
-	if n := s.careful.Load(); n > 0 {
-		s.careful.CompareAndSwap(n, n-1)
-	} else if careful {
-		s.careful.Store(carefulFor)
+// sendFresh says whether the commits were what they were taken for, and then fills in their answers.
+func (s *Store) sendFresh(ctx context.Context, b *batch, got *answers) (done bool, err error) {
+	var before *int64
+	if err := s.pool.QueryRow(ctx, freshSQL, b.freshArgs()...).Scan(&before); err != nil || before == nil {
+		return false, err
 	}
+	n := len(b.commits)
+	*got = answers{make([]int64, n), make([]int16, n), make([]int32, n), make([]int64, n)}
+	for i := range got.revisions {
+		got.revisions[i] = *before + int64(i) + 1
+	}
+	return true, nil
+}
+
+// expectContention says whether a batch of late had to be undone, and counts this one.
+func (s *Store) expectContention() bool {
+	n := s.careful.Load()
+	return n > 0 && s.careful.CompareAndSwap(n, n-1)
 }
 
 // errReason is of a reason that this version does not know.
@@ -303,20 +269,6 @@ func (a *answers) outcome(i int, commit store.Commit) (store.Outcome, error) {
 		return store.Outcome{}, fault.Wrap(fault.Internal, errReason, "the database refused a commit for reason %d, which this version does not know", a.reasons[i])
 	}
 	return store.Outcome{Refusal: refusal}, nil
-}
-
-func expectation(op store.Op) int64 {
-	if op.Kind == store.OpAdd {
-		return expectAny
-	}
-	version, any := op.Expect.Wants()
-	switch {
-	case any:
-		return expectAny
-	case version > store.MaxCounter:
-		return expectNever // No record has it.
-	}
-	return int64(version)
 }
 
 const (
