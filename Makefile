@@ -92,7 +92,7 @@ debian:
 	@missing=''; command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; command -v strace >/dev/null || missing="$$missing strace"; \
 	command -v git >/dev/null || missing="$$missing git"; command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
-	[ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$$missing postgresql-15"; [ -x /usr/sbin/pgbouncer ] || missing="$$missing pgbouncer"; \
+	[ -x /usr/lib/postgresql/15/bin/postgres ] && [ -x /usr/lib/postgresql/15/bin/pgbench ] || missing="$$missing postgresql-15"; [ -x /usr/sbin/pgbouncer ] || missing="$$missing pgbouncer"; \
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	[ -z "$$missing" ] || { echo "installing$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing; }
@@ -158,9 +158,10 @@ fuzz: ## Fuzz every target for FUZZTIME (30s)
 	    echo "fuzz $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$pkg || exit 1; done; done
 
 .PHONY: bench
-bench: build ## Measure host and plugins under load, beside a bare loop; raw numbers are kept in tmp/bench.json
+bench: debian build ## Measure host and plugins under load, beside a bare loop and pgbench; raw numbers are kept in tmp/bench.json
 	@mkdir -p tmp
 	@go build -o bin/bench ./bench
+	@go build -o bin/pgserver ./plugins/store-postgres/internal/pgserver
 	@bin/bench -o tmp/bench.json $(BENCHFLAGS)
 	@echo && echo 'the store linked into the caller, without plugin, host and HTTP'
 	@go test -run '^$$' -bench 'Commit|Get' ./plugins/store-sqlite/internal/sqlite | grep ^Benchmark

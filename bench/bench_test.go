@@ -8,18 +8,29 @@ import (
 	"time"
 )
 
-// TestRun measures everything once, shortly, and looks at what must be so whatever the machine: a decision is one Get of two
-// keys and one commit, and the bare loop has written.
-func TestRun(t *testing.T) {
+// programs builds what is measured.
+func programs(t *testing.T, names ...string) string {
+	t.Helper()
 	bin := t.TempDir()
-	for name, pkg := range map[string]string{"decision-gate": "../host/cmd/decision-gate", "store-sqlite": "../plugins/store-sqlite"} {
+	packages := map[string]string{
+		"decision-gate": "../host/cmd/decision-gate", "store-sqlite": "../plugins/store-sqlite",
+		"store-postgres": "../plugins/store-postgres", "pgserver": "../plugins/store-postgres/internal/pgserver",
+	}
+	for _, name := range names {
+		pkg := packages[name]
 		build := exec.Command("go", "build", "-o", filepath.Join(bin, name), pkg)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
-	o := options{bin: bin, rounds: 1, seconds: 300 * time.Millisecond, pairs: 1, clients: []int{1, 4}, lengths: []int{1, 3}}
+	return bin
+}
+
+// TestRun measures everything on SQLite once, shortly, and looks at what must be so whatever the machine: a decision is one Get
+// of two keys and one commit, and the bare loop has written.
+func TestRun(t *testing.T) {
+	o := options{bin: programs(t, "decision-gate", "store-sqlite"), rounds: 1, seconds: 300 * time.Millisecond, pairs: 1, clients: []int{1, 4}, lengths: []int{1, 3}}
 	var r results
 	if err := measureRounds(o, &r); err != nil {
 		t.Fatal(err)
@@ -47,4 +58,33 @@ func TestRun(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 	}
+}
+
+// TestDurable measures everything on PostgreSQL once, shortly: the rows of a decision are those that pgbench writes as well, the
+// bytes of a run are within the bar, and a decision on a long run touches as much as one on a short run.
+func TestDurable(t *testing.T) {
+	o := options{bin: programs(t, "decision-gate", "store-postgres", "pgserver"), rounds: 1, seconds: 300 * time.Millisecond, pairs: 1,
+		clients: []int{4}, tenants: []int{1, 3}, growth: []int{100, 300}}
+	var r results
+	if err := measureDurable(o, &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Durable) != 5 || len(r.Grown) != 2 || len(r.Costs) != 2 {
+		t.Fatalf("%+v", r)
+	}
+	for _, p := range r.Durable {
+		if p.Calls == 0 || p.P50 <= 0 || p.P99 < p.P50 || p.Max < p.P99 || p.Batch < 1 || p.WAL < 1000 || len(p.CPU) < 2 {
+			t.Errorf("%+v", p)
+		}
+	}
+	if long := r.Grown[1]; long.Steps < 300*2000 || float64(long.Tables) > 1.6*float64(long.Steps) {
+		t.Errorf("%+v", long)
+	}
+	for _, c := range r.Costs {
+		// The scenario is read once.
+		if c.Store.Gets > 1.01 || c.Store.Keys > 2.01 || c.Store.Scans != 0 || c.Store.Commits != 1 || c.Rows.Inserted != 3 || c.Rows.Updated > 2 || c.Rows.Fetched > 4 {
+			t.Errorf("a decision at length %d: %+v", c.Length, c)
+		}
+	}
+	r.printDurable(o)
 }

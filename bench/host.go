@@ -15,26 +15,29 @@ import (
 	"time"
 )
 
-// configuration is that of the quick start: SQLite beside the runpacks, one provider, as few settings as it needs.
+// configuration is that of the quick start: one provider, as few settings as it needs.
 const configuration = `
 plugin_dir = %q
 server {
   http { listen = "127.0.0.1:0" }
 }
-plugin "store" "sqlite" {
-  command = "store-sqlite"
-  config { path = "gate.db" }
-}
+%s
 evidence "time" {}
 trust { min_lane = "asserted" }
 namespace {
   allow_default   = true
-  default_tenants = [1]
+  default_tenants = [%s]
 }
 schemas {
   acl { allow_local = true }
 }
 `
+
+// sqliteStore keeps everything beside the configuration.
+const sqliteStore = `plugin "store" "sqlite" {
+  command = "store-sqlite"
+  config { path = "gate.db" }
+}`
 
 // runningHost is "decision-gate serve" with its data in a folder of its own.
 type runningHost struct {
@@ -43,6 +46,8 @@ type runningHost struct {
 	dir string
 	// pids are those of the host and of its store plugin.
 	pids map[string]int
+	// server is the database server whose time counts as well, nil for a store that needs none.
+	server *database
 }
 
 var (
@@ -60,7 +65,8 @@ func endHosts() {
 	}
 }
 
-func startHost(bin string) (*runningHost, error) {
+// startHost starts a host with a store, given as its block in the configuration, for tenants from 1 on.
+func startHost(bin, store string, tenants int) (*runningHost, error) {
 	bin, err := filepath.Abs(bin)
 	if err != nil {
 		return nil, err
@@ -70,7 +76,7 @@ func startHost(bin string) (*runningHost, error) {
 		return nil, err
 	}
 	h := &runningHost{dir: dir}
-	if err := os.WriteFile(h.path("host.hcl"), fmt.Appendf(nil, configuration, bin), 0o600); err != nil {
+	if err := os.WriteFile(h.path("host.hcl"), fmt.Appendf(nil, configuration, bin, store, list(tenants)), 0o600); err != nil {
 		return nil, err
 	}
 	log, err := os.Create(h.path("host.log"))
@@ -103,6 +109,15 @@ func startHost(bin string) (*runningHost, error) {
 	return h, h.findPlugin()
 }
 
+// list is "1, 2, 3" up to a number.
+func list(last int) string {
+	var words []string
+	for n := 1; n <= last; n++ {
+		words = append(words, strconv.Itoa(n))
+	}
+	return strings.Join(words, ", ")
+}
+
 func (h *runningHost) path(name string) string { return filepath.Join(h.dir, name) }
 
 // logged are the attributes of the log's last line with this message.
@@ -129,28 +144,22 @@ func (h *runningHost) findPlugin() error {
 	return nil
 }
 
-// cpu is the time that each process has run, user and system together.
+// cpu is the time that each process has run, user and system together; that of a database server with all of its processes.
 func (h *runningHost) cpu() (map[string]time.Duration, error) {
 	spent := map[string]time.Duration{}
 	for name, pid := range h.pids {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		stat, err := readStat(pid)
 		if err != nil {
 			return nil, err
 		}
-		_, rest, _ := strings.Cut(string(stat), ") ") // the name before it may hold blanks
-		fields := strings.Fields(rest)
-		if len(fields) < 13 {
-			return nil, fmt.Errorf("/proc/%d/stat: too short", pid)
-		}
-		for _, field := range fields[11:13] { // utime and stime, in ticks of 10 ms
-			ticks, err := strconv.Atoi(field)
-			if err != nil {
-				return nil, err
-			}
-			spent[name] += time.Duration(ticks) * 10 * time.Millisecond
-		}
+		spent[name] = stat.ran
 	}
-	return spent, nil
+	if h.server == nil {
+		return spent, nil
+	}
+	var err error
+	spent["postgres"], err = h.server.cpu()
+	return spent, err
 }
 
 // written is how many bytes host and store plugin have handed to the file system.

@@ -33,7 +33,7 @@ const (
 // measureLengths decides on runs of each length in turn, on one host, so that whatever drifts meets all lengths alike. Runs are
 // brought to their length before anything is measured.
 func measureLengths(o options, r *results) (err error) {
-	h, err := startHost(o.bin)
+	h, err := startHost(o.bin, sqliteStore, 1)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func measureLengths(o options, r *results) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	if err := c.call(define()); err != nil {
+	if err := c.call(define(1)); err != nil {
 		return err
 	}
 	runs := map[int][]string{}
@@ -93,14 +93,14 @@ func (c *clients) prepare(n, length int) ([]string, error) {
 	_, err := c.together(min(n, prepareClients), func(i int) (request, bool) {
 		if p := &at[i]; p.run != "" && p.made < length {
 			p.made++
-			return next(p.run, randomID()), true
+			return next(1, p.run, randomID()), true
 		}
 		if len(left) == 0 {
 			return request{}, false
 		}
 		at[i] = progress{left[0], 1}
 		left = left[1:]
-		return start(at[i].run), true
+		return start(1, at[i].run), true
 	})
 	return runs, err
 }
@@ -119,7 +119,7 @@ func measureBlock(h *runningHost, c *clients, n, length int, runs []string) (b l
 	var all []time.Duration
 	for _, run := range runs {
 		left := blockCalls
-		took, err := c.together(n, func(int) (request, bool) { left--; return next(run, randomID()), left >= 0 })
+		took, err := c.together(n, func(int) (request, bool) { left--; return next(1, run, randomID()), left >= 0 })
 		if err != nil {
 			return b, err
 		}

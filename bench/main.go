@@ -28,6 +28,9 @@ type options struct {
 	pairs   int
 	clients []int
 	lengths []int
+	tenants []int
+	growth  []int
+	parts   string
 	raw     string
 }
 
@@ -41,16 +44,23 @@ type results struct {
 	Lengths []lengthBlock `json:"next_by_length"`
 
 	Prechecks []precheckPoint `json:"precheck"`
+
+	Durable []durablePoint `json:"postgres"`
+	Grown   []grownRun     `json:"postgres_growth"`
+	Costs   []lengthCost   `json:"postgres_by_length"`
 }
 
 func main() {
-	o := options{clients: []int{1, 8, 32}, lengths: []int{1, 100, 10_000}}
+	o := options{clients: []int{1, 8, 32}, lengths: []int{1, 100, 10_000}, tenants: []int{1, 100}, growth: []int{2500, 5000, 10_000}}
 	flag.StringVar(&o.bin, "bin", "bin", "`folder` of decision-gate and its plugins")
 	flag.IntVar(&o.rounds, "rounds", 3, "measure every point `n` times, in turn")
 	flag.DurationVar(&o.seconds, "time", 5*time.Second, "`duration` of a point, after warming up")
 	flag.IntVar(&o.pairs, "pairs", 10, "measure every length `n` times, in turn")
 	flag.Func("clients", "`list` of numbers of clients, as 1,8,32", numbers(&o.clients))
 	flag.Func("lengths", "`list` of lengths of runs, as 1,100,10000", numbers(&o.lengths))
+	flag.Func("tenants", "`list` of numbers of tenants, as 1,100", numbers(&o.tenants))
+	flag.Func("growth", "`list` of lengths at which the bytes of a run are counted, as 2500,5000,10000", numbers(&o.growth))
+	flag.StringVar(&o.parts, "store", "sqlite,postgres", "`list` of stores to measure")
 	flag.StringVar(&o.raw, "o", "", "`file` for the raw numbers, as JSON")
 	flag.Parse()
 	signals := make(chan os.Signal, 1)
@@ -85,16 +95,18 @@ func numbers(into *[]int) func(string) error {
 func run(o options) error {
 	r := results{At: time.Now().UTC(), CPUs: runtime.NumCPU(), Go: runtime.Version()}
 	fmt.Printf("%d CPUs, %s. Clients and host share them; the clients' own CPU is not counted.\n", r.CPUs, r.Go)
-	if err := measureRounds(o, &r); err != nil {
-		return err
+	if strings.Contains(o.parts, "sqlite") {
+		if err := errors.Join(measureRounds(o, &r), measureLengths(o, &r), measurePrecheck(o, &r)); err != nil {
+			return err
+		}
+		r.print(o)
 	}
-	if err := measureLengths(o, &r); err != nil {
-		return err
+	if strings.Contains(o.parts, "postgres") {
+		if err := measureDurable(o, &r); err != nil {
+			return fmt.Errorf("PostgreSQL: %w", err)
+		}
+		r.printDurable(o)
 	}
-	if err := measurePrecheck(o, &r); err != nil {
-		return fmt.Errorf("precheck: %w", err)
-	}
-	r.print(o)
 	if o.raw == "" {
 		return nil
 	}

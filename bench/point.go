@@ -34,11 +34,18 @@ type storeWork struct {
 	Gets, Keys, Scans, Requests, Commits, Transactions float64
 }
 
+// per turns sums into numbers a call.
+func (w *storeWork) per(calls float64) {
+	for _, n := range []*float64{&w.Gets, &w.Keys, &w.Scans, &w.Requests, &w.Commits, &w.Transactions} {
+		*n /= calls
+	}
+}
+
 func (p point) rate() float64 { return float64(p.Calls) / p.Seconds }
 
 // measurePoint has clients start runs and decide on each once. It answers a sample of what was stored beside the numbers.
 func measurePoint(o options, clients int) (p point, s sample, err error) {
-	h, err := startHost(o.bin)
+	h, err := startHost(o.bin, sqliteStore, 1)
 	if err != nil {
 		return p, s, err
 	}
@@ -51,9 +58,7 @@ func measurePoint(o options, clients int) (p point, s sample, err error) {
 		return p, s, err
 	}
 	p.Batch = p.Store.Commits / p.Store.Transactions
-	for _, n := range []*float64{&p.Store.Gets, &p.Store.Keys, &p.Store.Scans, &p.Store.Requests, &p.Store.Commits, &p.Store.Transactions} {
-		*n /= float64(all)
-	}
+	p.Store.per(float64(all))
 	s, err = takeSample(h.path("gate.db"))
 	p.Stored = float64(s.fileSize) / float64(all)
 	return p, s, err
@@ -66,7 +71,7 @@ func drivePoint(o options, h *runningHost, n int) (p point, all int, err error) 
 		return p, 0, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	if err := c.call(define()); err != nil {
+	if err := c.call(define(1)); err != nil {
 		return p, 0, err
 	}
 	warm, err := c.forTime(n, warmUp)
@@ -102,10 +107,10 @@ func (c *clients) forTime(n int, d time.Duration) ([]time.Duration, error) {
 	return c.together(n, func(i int) (request, bool) {
 		if run := started[i]; run != "" {
 			started[i] = ""
-			return next(run, randomID()), true
+			return next(1, run, randomID()), true
 		}
 		started[i] = randomID()
-		return start(started[i]), time.Now().Before(deadline)
+		return start(1, started[i]), time.Now().Before(deadline)
 	})
 }
 

@@ -26,7 +26,7 @@ type precheckPoint struct {
 
 // measurePrecheck asks on one host at the surfaces in turn, so that drift of the machine meets both.
 func measurePrecheck(o options, r *results) (err error) {
-	h, err := startHost(o.bin)
+	h, err := startHost(o.bin, sqliteStore, 1)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // scenario advances for ever, from one stage to another and back; a gate asks four conditions.
-const scenario = `{"scenario_id":"loop","namespace_id":1,"spec_version":"1","policies":[],"schemas":[],"default_tenant_id":1,"stages":[` +
+const scenario = `{"scenario_id":"loop","namespace_id":1,"spec_version":"1","policies":[],"schemas":[],"default_tenant_id":%d,"stages":[` +
 	`{"stage_id":"a","entry_packets":[],"gates":[{"gate_id":"ga","requirement":` + tree + `}],"advance_to":{"kind":"fixed","stage_id":"b"},"on_timeout":"fail"},` +
 	`{"stage_id":"b","entry_packets":[],"gates":[{"gate_id":"gb","requirement":` + tree + `}],"advance_to":{"kind":"fixed","stage_id":"a"},"on_timeout":"fail"}],` +
 	`"conditions":[` +
@@ -24,17 +24,17 @@ type request struct {
 	tool, arguments string
 }
 
-func define() request {
-	return request{tool: "scenario_define", arguments: `{"spec":` + scenario + `}`}
+func define(tenant int) request {
+	return request{tool: "scenario_define", arguments: `{"spec":` + fmt.Sprintf(scenario, tenant) + `}`}
 }
 
-func start(run string) request {
-	return request{tool: "scenario_start", arguments: fmt.Sprintf(`{"scenario_id":"loop","run_config":{"tenant_id":1,"namespace_id":1,"run_id":%q,"scenario_id":"loop","dispatch_targets":[],"policy_tags":[]},`+
-		`"started_at":{"kind":"unix_millis","value":1710000000000},"issue_entry_packets":false}`, run)}
+func start(tenant int, run string) request {
+	return request{tool: "scenario_start", arguments: fmt.Sprintf(`{"scenario_id":"loop","run_config":{"tenant_id":%d,"namespace_id":1,"run_id":%q,"scenario_id":"loop","dispatch_targets":[],"policy_tags":[]},`+
+		`"started_at":{"kind":"unix_millis","value":1710000000000},"issue_entry_packets":false}`, tenant, run)}
 }
 
-func next(run, trigger string) request {
-	return request{tool: "scenario_next", arguments: fmt.Sprintf(`{"scenario_id":"loop","request":{"run_id":%q,"tenant_id":1,"namespace_id":1,"trigger_id":%q,"agent_id":"agent","time":{"kind":"unix_millis","value":1710000000000}}}`, run, trigger)}
+func next(tenant int, run, trigger string) request {
+	return request{tool: "scenario_next", arguments: fmt.Sprintf(`{"scenario_id":"loop","request":{"run_id":%q,"tenant_id":%d,"namespace_id":1,"trigger_id":%q,"agent_id":"agent","time":{"kind":"unix_millis","value":1710000000000}}}`, run, tenant, trigger)}
 }
 
 // randomID is the id of a run or trigger: random, because ordered ids flatter a B-tree.

@@ -12,7 +12,6 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
-	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
@@ -64,13 +63,9 @@ func (c *check) all(ctx context.Context, head store.Record, v *Verifier) error {
 	if !bytes.Equal(store.Segment(string(h.RunID)), c.run) || uint64(h.TenantID) != head.Key.Tenant || uint64(h.NamespaceID) != head.Key.Namespace {
 		c.wrong(0, "the head is that of run %q of tenant %d and namespace %d, under another key", h.RunID, h.TenantID, h.NamespaceID)
 	}
-	switch _, err := v.scenarios.ForRun(ctx, h.TenantID, h.ScenarioID, h.SpecHash); {
-	case err == nil:
-	case errors.Is(err, registry.ErrNoScenario):
+	if _, err := v.scenarios.ForRun(ctx, h.TenantID, h.ScenarioID, h.SpecHash); errors.Is(err, registry.ErrNoScenario) {
 		c.wrong(0, "there is no scenario %q with the hash %s, with which the run was started", h.ScenarioID, h.SpecHash.Value)
-	case fault.Is(err, fault.Corrupt):
-		c.wrong(0, "its scenario %q cannot be read: %v", h.ScenarioID, err)
-	default:
+	} else if err != nil {
 		return err
 	}
 	if err := c.steps(v); err != nil {
