@@ -60,6 +60,7 @@ type cli struct {
 		Restore storeRestoreCommand `cmd:"" help:"Fill an empty store from a backup."`
 		Verify  storeVerifyCommand  `cmd:"" help:"Check every run of a store."`
 		Stats   storeStatsCommand   `cmd:"" help:"Say what takes the space of a store."`
+		Retain  storeRetainCommand  `cmd:"" help:"Remove finished runs of an age, each once its runpack is written."`
 
 		ImportDecisionGate storeImportCommand `cmd:"" help:"Take over the runs and data shapes of the open-source Decision Gate."`
 	} `cmd:"" help:"Tend stores."`

@@ -26,7 +26,11 @@ func openStore(ctx context.Context, std streams, from configFlag) (*upkeep.Store
 	if err != nil {
 		return nil, err
 	}
-	// Errors of the plugin are answers to this command; below that its log tells what a host would want to know.
-	log := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: readableDuration}))
-	return upkeep.Open(ctx, settings, log)
+	return upkeep.Open(ctx, settings, storeLog(std))
+}
+
+// storeLog is the log of the plugins of a command. Their errors are answers to the command; below that their logs tell what a host
+// would want to know.
+func storeLog(std streams) *slog.Logger {
+	return slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: readableDuration}))
 }

@@ -104,7 +104,7 @@ func (r *Runs) retry(ctx context.Context, ref Ref, attempt func() error) error {
 	defer leave()
 	for n := range maxAttempts {
 		if err = attempt(); !errors.Is(err, errConflict) {
-			return err
+			return r.orRemoved(ctx, ref, err)
 		}
 		pause := min(time.Millisecond<<n, maxBackoff)
 		select {

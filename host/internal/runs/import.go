@@ -108,6 +108,12 @@ func (i *importing) present(ctx context.Context) (bool, error) {
 	if err := persist.Decode(records[0], &there); err != nil {
 		return false, err
 	}
+	if there.Removed != nil {
+		if there.Steps == i.head.Steps && there.Chain == i.head.Chain && there.Head.SpecHash == i.head.Head.SpecHash {
+			return true, nil
+		}
+		return false, &DifferentError{fmt.Sprintf("the store has removed another history of this run, whose record is in %s", there.Removed.Runpack)}
+	}
 	same := there.Chain == i.head.Chain && declared(there.Head) == declared(i.head.Head)
 	switch {
 	case there.Steps == i.head.Steps && same:

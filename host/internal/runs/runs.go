@@ -100,6 +100,8 @@ type storedHead struct {
 	Head  gate.Head `member:"head"`
 	Steps uint64    `member:"steps"`
 	Chain string    `member:"chain"`
+	// Removed is there once the run was removed: its steps are gone, or will be.
+	Removed *Removal `member:"removed" presence:"OS"`
 }
 
 // storedStep is the body of a step: what the call appended to the logs, and beside it, outside of everything that is hashed
@@ -151,7 +153,7 @@ func (r *Runs) load(ctx context.Context, ref Ref, beside ...store.Key) (loaded, 
 	if err := persist.Decode(records[0], &run.storedHead); err != nil {
 		return loaded{}, nil, err
 	}
-	if run.Head.ScenarioID != ref.Scenario {
+	if run.Head.ScenarioID != ref.Scenario || run.Removed != nil {
 		return loaded{}, nil, gate.Refuse(gate.RunNotFound, ref.Run)
 	}
 	return run, records[1:], nil

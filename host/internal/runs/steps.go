@@ -64,7 +64,7 @@ func (r *Runs) steps(ctx context.Context, ref Ref, run loaded) iter.Seq2[gate.St
 			err = fault.New(fault.Corrupt, "the steps of run %q are not those that were committed: their chain is broken", ref.Run)
 		}
 		if err != nil && !errors.Is(err, errStop) {
-			yield(gate.Step{}, err)
+			yield(gate.Step{}, r.orRemoved(ctx, ref, err))
 		}
 	}
 }

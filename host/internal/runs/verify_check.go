@@ -63,6 +63,9 @@ func (c *check) all(ctx context.Context, head store.Record, v *Verifier) error {
 	if !bytes.Equal(store.Segment(string(h.RunID)), c.run) || uint64(h.TenantID) != head.Key.Tenant || uint64(h.NamespaceID) != head.Key.Namespace {
 		c.wrong(0, "the head is that of run %q of tenant %d and namespace %d, under another key", h.RunID, h.TenantID, h.NamespaceID)
 	}
+	if c.head.Removed != nil {
+		return nil // what is left of it, if anything, is being removed
+	}
 	if _, err := v.scenarios.ForRun(ctx, h.TenantID, h.ScenarioID, h.SpecHash); errors.Is(err, registry.ErrNoScenario) {
 		c.wrong(0, "there is no scenario %q with the hash %s, with which the run was started", h.ScenarioID, h.SpecHash.Value)
 	} else if err != nil {

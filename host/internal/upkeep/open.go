@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/catalog"
+	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
@@ -17,8 +19,10 @@ import (
 type Store struct {
 	store.Store
 	// Plugin is the name that the configuration gives the plugin.
-	Plugin  string
-	plugins *catalog.Catalog
+	Plugin string
+	// Runpacks is the runpack plugin, nil unless it was opened, too, and is declared.
+	Runpacks runpack.Sink
+	plugins  *catalog.Catalog
 }
 
 // closeTimeout is what the plugin has to end; no call is in flight then.
@@ -27,20 +31,34 @@ const closeTimeout = 5 * time.Second
 // Open starts the store plugin of a configuration, and nothing else that it declares. Findings in the configuration are a
 // *config.Error. The caller closes the store.
 func Open(ctx context.Context, settings *config.Config, logger *slog.Logger) (*Store, error) {
+	return open(ctx, settings, logger, "store")
+}
+
+// OpenWithRunpacks is Open, and starts the runpack plugin beside the store.
+func OpenWithRunpacks(ctx context.Context, settings *config.Config, logger *slog.Logger) (*Store, error) {
+	return open(ctx, settings, logger, "store", "runpack")
+}
+
+func open(ctx context.Context, settings *config.Config, logger *slog.Logger, kinds ...string) (*Store, error) {
 	options := catalog.Options{PluginDir: settings.PluginDir, Lock: settings.Lock, Logger: logger}
+	name := ""
 	for _, p := range settings.Plugins {
+		if !slices.Contains(kinds, p.Kind) {
+			continue
+		}
+		options.Plugins = append(options.Plugins, p)
 		if p.Kind == "store" {
-			options.Plugins = append(options.Plugins, p)
+			name = p.Name
 		}
 	}
-	if len(options.Plugins) == 0 {
+	if name == "" {
 		return nil, errors.New(`no store: declare a plugin "store" block`)
 	}
 	plugins, err := catalog.Open(ctx, options)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{plugins.Store(), options.Plugins[0].Name, plugins}, nil
+	return &Store{plugins.Store(), name, plugins.Runpack(), plugins}, nil
 }
 
 // Close ends the plugin.
