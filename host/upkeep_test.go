@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // moved is what "store copy --json" answers.
@@ -57,6 +58,10 @@ type deciding struct {
 	count atomic.Int64
 }
 
+// decisionPause is between two decisions of a client: enough of them come in the time of a copy, and not so many that their
+// runpacks take long.
+const decisionPause = 5 * time.Millisecond
+
 func decide(t *testing.T, url string, clients, runs int) *deciding {
 	d := &deciding{t: t, stop: make(chan struct{})}
 	for client := range clients {
@@ -65,7 +70,7 @@ func decide(t *testing.T, url string, clients, runs int) *deciding {
 				select {
 				case <-d.stop:
 					return
-				default:
+				case <-time.After(decisionPause):
 				}
 				run := fmt.Sprintf("r-%d", rand.N(runs))
 				if r, err := post(url, "scenario_next", next(run, fmt.Sprintf("t-%d-%d", client, i))); err != nil || r.Error != nil {
@@ -151,7 +156,7 @@ func TestStoreCopy(t *testing.T) {
 	names := runNames(runs)
 	defineLoop(source, names...)
 	d := decide(t, host.url, 2, runs)
-	d.reach(600)
+	d.reach(500)
 
 	killed := killCopies(t, db, from, to)
 	live := tended[moved](t, "copy", "--from", from, "--to", to)

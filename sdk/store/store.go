@@ -65,7 +65,8 @@ type Store interface {
 	// Changes calls yield with everything that changed after a revision, in revision order, and then follows until the
 	// context ends or yield returns an error, which Changes returns. A reader that has seen Complete >= N has missed
 	// nothing at or below N, whatever order transactions finish in. Of a record changed several times only the last
-	// change needs to be told. A store without the capability answers UNIMPLEMENTED.
+	// change needs to be told. Where the records of a commit have a revision each, Complete may lie amid a commit, but only
+	// after more than MaxOps changes in one set. A store without the capability answers UNIMPLEMENTED.
 	Changes(ctx context.Context, after uint64, yield func(ChangeSet) error) error
 
 	// Close ends the store. Calls in flight may fail with UNAVAILABLE.

@@ -12,6 +12,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/gate"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
@@ -66,9 +67,13 @@ func (c *check) all(ctx context.Context, head store.Record, v *Verifier) error {
 	if c.head.Removed != nil {
 		return nil // what is left of it, if anything, is being removed
 	}
-	if _, err := v.scenarios.ForRun(ctx, h.TenantID, h.ScenarioID, h.SpecHash); errors.Is(err, registry.ErrNoScenario) {
+	switch _, err := v.scenarios.ForRun(ctx, h.TenantID, h.ScenarioID, h.SpecHash); {
+	case err == nil:
+	case errors.Is(err, registry.ErrNoScenario):
 		c.wrong(0, "there is no scenario %q with the hash %s, with which the run was started", h.ScenarioID, h.SpecHash.Value)
-	} else if err != nil {
+	case fault.Is(err, fault.Corrupt):
+		c.wrong(0, "its scenario %q cannot be read: %v", h.ScenarioID, err)
+	default:
 		return err
 	}
 	if err := c.steps(v); err != nil {

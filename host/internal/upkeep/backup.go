@@ -71,6 +71,7 @@ type BackupReport struct {
 // Backup writes what a store holds to a file, which hosts may serve and write to meanwhile: the file is the store as it was at
 // one moment. It appears under its name when it is whole and on disk; one that is there is replaced. Progress may be nil.
 func Backup(ctx context.Context, s store.Store, path string, header Header, progress func(Progress)) (report *BackupReport, err error) {
+	s = steadily(s)
 	description, err := describe(ctx, s)
 	if err != nil {
 		return nil, err

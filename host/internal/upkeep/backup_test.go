@@ -102,6 +102,44 @@ func TestBackupIsOneMoment(t *testing.T) {
 	}
 }
 
+// A commit that falls between what is told and what is read, or between two reads, or across the end of a page, is in the
+// backup as a whole or not at all.
+func TestBackupIsOneMomentBetweenTellingAndReading(t *testing.T) {
+	left, right := at("pair", 1, 0, "left"), at("pair", 1, 0, "right")
+	both := []store.Op{put(left, "new"), put(right, "new")}
+	moved := []store.Op{{Kind: store.OpDelete, Key: right}, put(at("pair", 1, 0, "elsewhere"), "old")}
+	for name, test := range map[string]struct {
+		others int // records between the two
+		get    int // before which read it is committed
+		ops    []store.Op
+	}{
+		"between two reads":       {254, 2, both}, // of 255 keys, and of the last
+		"moved before it is read": {254, 2, moved},
+		"across a page":           {598, 1, both}, // the second page ends between the two
+	} {
+		from, to := faultystore.New(), faultystore.New()
+		must(t, from, put(left, "old"))
+		for i := range test.others {
+			must(t, from, put(at("others", 1, 0, fmt.Sprint(i)), "x"))
+		}
+		must(t, from, put(right, "old"))
+		gets := 0
+		from.Around(func(_ context.Context, call faultystore.Call, do func()) error {
+			if call == faultystore.Get {
+				if gets++; gets == test.get {
+					must(t, from, test.ops...)
+				}
+			}
+			do()
+			return nil
+		})
+		path := backedUp(t, from)
+		restored(t, path, to)
+		t.Log(name)
+		sameContents(t, from, to)
+	}
+}
+
 // A restore that was cut off anywhere goes on where it was.
 func TestRestoreResumes(t *testing.T) {
 	from, to := filled(t, 1000), faultystore.New()
@@ -162,7 +200,9 @@ func TestRestoreRefuses(t *testing.T) {
 		"more than the file": append(bytes.Clone(sound[:format+1]), frameHeader, 0, 0x80, 0x80, 0x80, 4),
 	}
 	for i := range sound {
-		files[fmt.Sprintf("cut at %d", i)] = sound[:i]
+		if i%5 == 0 || len(sound)-i < 50 {
+			files[fmt.Sprintf("cut at %d", i)] = sound[:i]
+		}
 		if i%7 == 0 {
 			changed := bytes.Clone(sound)
 			changed[i] ^= 1

@@ -65,6 +65,7 @@ type copier struct {
 // is the same: every body by its sum, and the chain of every run. A copy that was cut off goes on where it was when it is
 // begun again with the same stores. The error is a *RefusedError when the target holds anything else.
 func Copy(ctx context.Context, from, to store.Store, options CopyOptions) (*CopyReport, error) {
+	from, to = steadily(from), steadily(to)
 	c := &copier{from: from, options: options}
 	if err := c.open(ctx, to); err != nil {
 		return nil, err

@@ -40,14 +40,28 @@ type feed struct {
 	ahead uint64
 	// keys is the number of keys of the next Get.
 	keys int
+	// told is the number of changes since the position of a set was reached the last time, and small says that there were no
+	// more than a commit has: a page that a store cuts amid a commit is larger.
+	told  int
+	small bool
 }
 
 func newFeed(source store.Store, position, ahead uint64) *feed {
 	return &feed{source: source, position: position, ahead: ahead, keys: batchRecords}
 }
 
-// whole says that what was handed on is the store as it was at the position.
+// whole says that nothing that was handed on is newer than the position.
 func (f *feed) whole() bool { return f.position >= f.ahead }
+
+// moment says that what was handed on is the store as it was at one moment, between two commits: it is whole, and the position
+// is not amid a commit, whose records may have a revision each.
+func (f *feed) moment(ctx context.Context) (bool, error) {
+	if !f.whole() || f.small {
+		return f.whole(), nil
+	}
+	description, err := f.source.Describe(ctx)
+	return f.position == description.Revision, err
+}
 
 // follow hands on what changes, in batches, until done says after one that it is enough, or the context ends.
 func (f *feed) follow(ctx context.Context, take func(batch) error, done func() bool) error {
@@ -97,45 +111,42 @@ func (f *feed) catchUp(ctx context.Context, take func(batch) error) error {
 	return f.reach(ctx, description.Revision, take)
 }
 
-// reach follows up to a revision, and on until it is whole.
+// reach follows up to a revision, and on until that is the store at one moment.
 func (f *feed) reach(ctx context.Context, revision uint64, take func(batch) error) error {
-	if f.position >= revision && f.whole() {
-		return nil
+	if there, err := f.moment(ctx); err != nil || there && f.position >= revision {
+		return err
 	}
-	var since time.Time
-	restless := false
+	var (
+		since  time.Time
+		there  bool
+		failed error
+	)
 	err := f.follow(ctx, take, func() bool {
-		switch {
-		case f.position < revision:
+		if f.position < revision {
 			return false
-		case f.whole():
+		}
+		if there, failed = f.moment(ctx); there || failed != nil {
 			return true
-		case since.IsZero():
+		}
+		if since.IsZero() {
 			since = time.Now()
 		}
-		restless = time.Since(since) > wholePatience
-		return restless
+		return time.Since(since) > wholePatience
 	})
-	if err == nil && restless && !f.whole() {
+	switch {
+	case err != nil:
+		return err
+	case failed != nil:
+		return failed
+	case !there:
 		return fault.New(fault.Unavailable, "the source was written to all the time, so that for %s there was no moment at which it could be read as one; try again when it is less busy: what was done is kept", wholePatience)
 	}
-	return err
-}
-
-// describe asks a store what it can do, and refuses one whose keys cannot be found.
-func describe(ctx context.Context, s store.Store) (d store.Description, err error) {
-	err = patient(ctx, func(func()) error {
-		d, err = s.Describe(ctx)
-		return err
-	})
-	if err == nil && !d.Changes {
-		err = fault.New(fault.Unimplemented, "the store does not tell its changes, without which its keys cannot be found")
-	}
-	return d, err
+	return nil
 }
 
 // read hands on what a set of changes tells.
 func (f *feed) read(ctx context.Context, set store.ChangeSet, take func(batch) error) error {
+	f.small = false
 	for changes := set.Changes; len(changes) > 0; {
 		n := min(f.keys, len(changes))
 		ops, size, err := f.current(ctx, changes[:n])
@@ -164,7 +175,11 @@ func (f *feed) read(ctx context.Context, set store.ChangeSet, take func(batch) e
 			return err
 		}
 	}
-	f.position = max(f.position, set.Complete)
+	// Parts of a set that was too large for a message come with the position of before.
+	f.told += len(set.Changes)
+	if f.position = max(f.position, set.Complete); set.Complete >= f.position {
+		f.told, f.small = 0, f.told <= store.MaxOps
+	}
 	return nil
 }
 

@@ -43,6 +43,7 @@ func Restore(ctx context.Context, path string, to store.Store, progress func(Pro
 	if progress == nil {
 		progress = func(Progress) {}
 	}
+	to = steadily(to)
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -52,27 +52,3 @@ func scopes(ctx context.Context, s store.Store) ([]Scope, error) {
 	}
 	return slices.SortedFunc(maps.Keys(found), Scope.Compare), nil
 }
-
-// changesNow reads the change feed after a revision up to the newest revision when it is called, or a little further.
-func changesNow(ctx context.Context, s store.Store, after uint64, yield func(store.ChangeSet) error) error {
-	description, err := describe(ctx, s)
-	if err != nil {
-		return err
-	}
-	if after >= description.Revision {
-		return nil
-	}
-	err = s.Changes(ctx, after, func(set store.ChangeSet) error {
-		if err := yield(set); err != nil {
-			return err
-		}
-		if set.Complete >= description.Revision {
-			return errEnough
-		}
-		return nil
-	})
-	if errors.Is(err, errEnough) {
-		err = nil
-	}
-	return err
-}

@@ -54,6 +54,7 @@ type RunStats struct {
 
 // Measure reads every record of a store, and keeps so many of the largest records and runs. Progress may be nil.
 func Measure(ctx context.Context, s store.Store, largest int, progress func(Progress)) (*Stats, error) {
+	s = steadily(s)
 	m := &measuring{
 		progress: progress,
 		records:  top[store.Key]{limit: largest},

@@ -46,17 +46,6 @@ func knownIdentity(ctx context.Context, s store.Store) (string, error) {
 	return string(record.Body), err
 }
 
-func get(ctx context.Context, s store.Store, key store.Key) (record store.Record, err error) {
-	err = patient(ctx, func(func()) error {
-		records, err := s.Get(ctx, []store.Key{key})
-		if err == nil {
-			record = records[0]
-		}
-		return err
-	})
-	return record, err
-}
-
 // commit makes one commit, with one id however often it has to be tried.
 func commit(ctx context.Context, s store.Store, ops ...store.Op) (outcome store.Outcome, err error) {
 	c := store.Commit{ID: persist.NewCommitID(), Ops: ops}

@@ -40,6 +40,7 @@ func (v *Verification) OK() bool { return v.Found == 0 }
 // Verify checks a store: the chain and the marks of every run, and that every other record is what was stored. Hosts may serve
 // it meanwhile. Progress may be nil.
 func Verify(ctx context.Context, s store.Store, progress func(Progress)) (*Verification, error) {
+	s = steadily(s)
 	v := &Verification{Findings: []Finding{}}
 	report := func(f Finding) error {
 		if v.Found++; v.Found <= maxFindings {
@@ -87,7 +88,14 @@ func ofRuns(collection string) bool { return slices.Contains(runs.Collections(),
 
 // verifyRuns checks every run of a store.
 func verifyRuns(ctx context.Context, s store.Store, report func(Finding) error, progress func(Progress)) (runs.Verified, error) {
+	told := map[runs.Finding]bool{} // in the namespace that is verified
 	v := runs.NewVerifier(s, func(f runs.Finding) error {
+		if told[f] {
+			return nil
+		}
+		if len(told) < maxFindings {
+			told[f] = true
+		}
 		return report(Finding{Tenant: f.Tenant, Namespace: f.Namespace, Run: f.Run, Step: f.Step, Problem: f.Problem})
 	})
 	if progress != nil {
@@ -106,6 +114,7 @@ func verifyRuns(ctx context.Context, s store.Store, report func(Finding) error, 
 			continue
 		}
 		seen[of] = true
+		clear(told)
 		before := v.Verified
 		err := v.Namespace(ctx, scope.Tenant, scope.Namespace)
 		if fault.Is(err, fault.Corrupt) {

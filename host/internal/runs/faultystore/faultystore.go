@@ -258,8 +258,8 @@ func counter(record store.Record) uint64 {
 	return binary.BigEndian.Uint64(record.Body)
 }
 
-// pageChanges is how many changes are told at once.
-const pageChanges = 100
+// pageChanges is how many changes are told at once: more than a commit has, and as it comes, so that a page may end amid one.
+const pageChanges = 300
 
 // Changes tells changes, a few at a time, and follows.
 func (s *Store) Changes(ctx context.Context, after uint64, yield func(store.ChangeSet) error) error {
