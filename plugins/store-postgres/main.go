@@ -41,8 +41,8 @@ func main() {
 		return
 	}
 	ballast := make([]byte, ballastBytes)
+	defer runtime.KeepAlive(ballast)
 	sdk.Serve(postgres.Plugin(version))
-	runtime.KeepAlive(ballast)
 }
 
 // command runs what an operator asks for.
