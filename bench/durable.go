@@ -17,6 +17,9 @@ const (
 	byPgbench = "pgbench"
 )
 
+// longestDurable bounds a point: there are five times as many as on SQLite, and all are to end within ten minutes.
+const longestDurable = 3 * time.Second
+
 // headsPerClient is how many runs each client decides on in turn, or updates the heads of: nobody waits for a row or a run.
 const headsPerClient = 32
 

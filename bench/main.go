@@ -102,6 +102,7 @@ func run(o options) error {
 		r.print(o)
 	}
 	if strings.Contains(o.parts, "postgres") {
+		o.seconds = min(o.seconds, longestDurable)
 		if err := measureDurable(o, &r); err != nil {
 			return fmt.Errorf("PostgreSQL: %w", err)
 		}
