@@ -239,6 +239,7 @@ func newServer(cfg Config, h *Host, docs mcp.Docs) (*mcp.Server, error) {
 		Discovery:   discoveryRule(cfg.Settings),
 		Docs:        docs,
 		RunpackDirs: cfg.Settings.Runpack.Dirs,
+		Redact:      cfg.Settings.Runpack.Redact,
 		MaxArtifact: cfg.Settings.Runpack.MaxArtifactBytes,
 		MaxBody:     cfg.Settings.Server.MaxBodyBytes,
 		MaxInflight: int(cfg.Settings.Server.MaxInflight),

@@ -96,6 +96,7 @@ type AnchorPolicy struct {
 type Runpack struct {
 	Dirs             []string `hcl:"dirs" path:"true" max:"64" help:"Folders inside which runpack_export may write and runpack_verify may read; none by default."`
 	MaxArtifactBytes int64    `hcl:"max_artifact_bytes" default:"4294967296" min:"1" max:"1099511627776" unit:"bytes" help:"Largest artifact that is read or written."`
+	Redact           bool     `hcl:"redact" default:"false" help:"Make runpack_export write the hash in place of each evidence value that disclosure does not let evidence_query tell, and mark the manifest. Verdicts on such values cannot be derived again from the runpack."`
 }
 
 // Schemas is the registry of data shapes (mcp contract §9.9).

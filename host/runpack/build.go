@@ -34,6 +34,9 @@ type Input struct {
 	// AnchorPolicy and Security are for the manifest; a policy without providers is left out.
 	AnchorPolicy gate.AnchorPolicy
 	Security     *SecurityContext
+	// Redact, when set, says of a provider that its evidence is written without the values, by their hashes; the manifest
+	// is marked.
+	Redact func(gate.ProviderID) bool
 	// ManifestPath is the path of the manifest, DefaultManifest for most.
 	ManifestPath string
 	// Verify adds a file with the report on the bundle without that file ([P-23]).
@@ -64,7 +67,7 @@ func Build(ctx context.Context, in Input, sink Sink) (*Result, error) {
 	if canonical.HashBytes(spec) != in.SpecHash {
 		return nil, ErrSpecHash
 	}
-	b := &builder{manifestPath: in.ManifestPath, manifest: in.manifest()}
+	b := &builder{manifestPath: in.ManifestPath, manifest: in.manifest(), redaction: newRedaction(&in)}
 	defer b.close()
 	if err := b.spool(ctx, in, spec); err != nil {
 		return nil, err
@@ -100,6 +103,10 @@ func (in *Input) manifest() Manifest {
 	if len(in.AnchorPolicy.Providers) > 0 {
 		m.AnchorPolicy = &in.AnchorPolicy
 	}
+	if in.Redact != nil {
+		marked := true
+		m.Redacted = &marked
+	}
 	return m
 }
 
@@ -119,6 +126,7 @@ type builder struct {
 	manifest     Manifest
 	files        []file
 	logs         []*logWriter
+	redaction    *redaction
 }
 
 func (b *builder) close() {
@@ -167,9 +175,13 @@ func (b *builder) add(kind ArtifactKind, hash canonical.HashDigest, f file) {
 
 // append writes what a step adds to each log, in the order of layout.
 func (b *builder) append(step *gate.Step) error {
+	evals, err := b.redaction.apply(step.GateEvals)
+	if err != nil {
+		return err
+	}
 	return errors.Join(
 		appendIf(b.logs[0], step.Trigger),
-		appendAll(b.logs[1], step.GateEvals),
+		appendAll(b.logs[1], evals),
 		appendIf(b.logs[2], step.Decision),
 		appendAll(b.logs[3], step.Packets),
 		appendIf(b.logs[4], step.Submission),

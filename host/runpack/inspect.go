@@ -144,6 +144,8 @@ type step struct {
 	evals    []gate.GateEvalRecord
 	decision *gate.DecisionRecord
 	packets  []gate.PacketRecord
+	// withheld counts the evidence whose value is withheld.
+	withheld int
 }
 
 func (s *step) place() place {
@@ -280,13 +282,19 @@ func (v *inspection) checkGate(s *step, eval *gate.GateEvalRecord) {
 	for i := range eval.Evidence {
 		record := &eval.Evidence[i]
 		v.findings.Checked.Evidence++
-		if record.Result.Value == nil {
+		withheld := v.manifest.redacted() && Withheld(&record.Result)
+		if record.Result.Value == nil && !withheld {
 			continue
 		}
 		if record.Result.Signature != nil {
 			v.findings.Checked.Signed++
 		} else {
 			v.findings.Checked.unsigned++
+		}
+		if withheld {
+			s.withheld++
+			v.findings.Checked.withheld++
+			continue
 		}
 		at.ConditionID = &record.ConditionID
 		hash, err := record.Result.Value.Hash()
@@ -344,6 +352,9 @@ func (v *inspection) note() {
 			f.Notes = append(f.Notes, fmt.Sprintf(notePartly, unsigned, signed+unsigned))
 		}
 		f.Notes = append(f.Notes, noteUnproven)
+	}
+	if v.manifest.redacted() {
+		f.Notes = append(f.Notes, fmt.Sprintf(noteRedacted, f.Checked.withheld, f.Checked.Evidence))
 	}
 	if !v.bundle.options.Replay {
 		f.Notes = append(f.Notes, noteNoReplay)

@@ -23,6 +23,10 @@ type replay struct {
 	entered bool
 	// live is the latest tick that did not find the first stage overdue.
 	live *gate.Timestamp
+	// ofVerdicts is nil until a step lacks values.
+	ofVerdicts *gate.Scenario
+	// told is the latest step that was counted as unreplayable.
+	told *step
 }
 
 func newReplay(scenario *gate.Scenario, findings *Findings) *replay {
@@ -31,7 +35,11 @@ func newReplay(scenario *gate.Scenario, findings *Findings) *replay {
 
 // step replays one decision; head is the run before it.
 func (r *replay) step(head gate.Head, s *step) {
-	r.report.Decisions++
+	if s.withheld > 0 {
+		r.unreplayable(s, fmt.Sprintf("%d evidence values are withheld: the verdicts on them are taken as recorded", s.withheld))
+	} else {
+		r.report.Decisions++
+	}
 	if len(s.packets) > 0 && !r.targetsKnown {
 		r.targetsKnown = true
 		for _, receipt := range s.packets[0].Receipts {
@@ -58,6 +66,17 @@ func (r *replay) step(head gate.Head, s *step) {
 		r.findings.add(f.Check, f, "%s", f.Message)
 	}
 	r.findings.Omitted += found.Omitted
+}
+
+// unreplayable counts a step, once, as one that depends on what is not in the bundle.
+func (r *replay) unreplayable(s *step, message string) {
+	if r.told == s {
+		return
+	}
+	r.told = s
+	at := s.place()
+	at.Check, at.Message = CheckReplay, message
+	r.report.Unreplayable.add(at)
 }
 
 // settings are those under which the recorded answers count as they were recorded: how the deployment trusted lanes is not
@@ -105,15 +124,13 @@ func (r *replay) start(head gate.Head, s *step) Findings {
 func (r *replay) trigger(head gate.Head, s *step) (found Findings) {
 	set := r.settings(s)
 	answers := r.answers(head, s, set)
-	t, _, err := r.scenario.Trigger(head, s.trigger.Event.Call(), nil, answers, set)
+	t, err := r.decide(head, s, set, answers)
 	if err != nil {
 		found.add(CheckReplay, s.place(), "replay refuses this step, which leaves no record: %v", err)
 		return found
 	}
 	if r.undelivered(s, &t.Step) {
-		at := s.place()
-		at.Check, at.Message = CheckReplay, "whether the packets could be issued is not in the bundle: "+s.decision.Outcome.Reason
-		r.report.Unreplayable.add(at)
+		r.unreplayable(s, "whether the packets could be issued is not in the bundle: "+s.decision.Outcome.Reason)
 		compareGates(&found, s, t.Step.GateEvals)
 		return found
 	}
@@ -144,9 +161,7 @@ func (r *replay) timed(head gate.Head, s *step) bool {
 func (r *replay) tick(head gate.Head, s *step) Findings {
 	now := s.trigger.Event.Time
 	stage, _ := r.scenario.Stage(head.CurrentStageID)
-	at := s.place()
-	at.Check, at.Message = CheckReplay, "whether the stage was overdue is not in the bundle: the run was started without a record"
-	r.report.Unreplayable.add(at)
+	r.unreplayable(s, "whether the stage was overdue is not in the bundle: the run was started without a record")
 
 	edge, possible := before(now, stage.Timeout.TimeoutMS)
 	head.StageEnteredAt = after(edge, possible)

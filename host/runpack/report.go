@@ -73,6 +73,8 @@ type Checked struct {
 	ToolCalls   uint64 `member:"tool_calls"`
 	// unsigned counts evidence with a value and no signature.
 	unsigned uint64
+	// withheld counts evidence whose value is withheld.
+	withheld uint64
 }
 
 // Unverifiable counts hashes over something that is not in the bundle.
@@ -86,10 +88,12 @@ type Unverifiable struct {
 
 // ReplayReport says what replay derived again.
 type ReplayReport struct {
+	// Decisions counts those that were derived again, not those with a value that is withheld.
 	Decisions uint64 `member:"decisions"`
 	// Ambiguous are conditions whose verdict depends on whether a number was written 1 or 1.0, which a bundle does not hold.
 	Ambiguous Steps `member:"ambiguous_number_kind"`
-	// Unreplayable are decisions that depend on what a bundle does not hold: a dispatcher, a policy, the time of the start.
+	// Unreplayable are decisions that depend on what a bundle does not hold: a dispatcher, a policy, the time of
+	// the start, a value that is withheld.
 	Unreplayable Steps `member:"unreplayable"`
 }
 
@@ -198,4 +202,5 @@ const (
 	notePartly   = "%d of %d evidence records with a value carry no signature: where they were rewritten together with the verdicts, it cannot be told"
 	noteUnproven = "signatures of evidence are not checked here: the providers' keys are not in the bundle"
 	noteNoReplay = "verdicts were not derived again from the evidence: replay was not asked for"
+	noteRedacted = "the manifest is marked as redacted: the values of %d of %d evidence records are withheld, and the verdicts on these could not be derived again: they are taken as recorded"
 )

@@ -105,8 +105,10 @@ type Manifest struct {
 	// AnchorPolicy is nil when it would name no provider.
 	AnchorPolicy *gate.AnchorPolicy `member:"anchor_policy" presence:"OS"`
 	Security     *SecurityContext   `member:"security" presence:"OS"`
-	Integrity    Integrity          `member:"integrity"`
-	Artifacts    []ArtifactRecord   `member:"artifacts"`
+	// Redacted is true where evidence values are withheld, and nil otherwise. Contract §9.2 does not have it.
+	Redacted  *bool            `member:"redacted" presence:"OS"`
+	Integrity Integrity        `member:"integrity"`
+	Artifacts []ArtifactRecord `member:"artifacts"`
 }
 
 // SecurityContext says how the host that wrote the bundle was run; it is a remark, not a claim that anything checks.

@@ -50,6 +50,7 @@ type account struct {
 	Damage      []string                      `member:"damage"`
 	questions   map[gate.ConditionID]question // empty when the scenario cannot be read
 	trees       map[gate.GateID]tree          // requirements by gate
+	redacted    bool
 }
 
 type tree = gate.Requirement
@@ -187,7 +188,7 @@ func newAccount(b *runpack.Bundle) *account {
 			RootHash: m.Integrity.RootHash, Anchored: []gate.ProviderID{}, DevPermissive: m.Security != nil && m.Security.DevPermissive,
 		},
 		Stages: []stageFacts{}, Decisions: []decisionFacts{}, Submissions: []submissionFacts{}, Damage: []string{},
-		questions: map[gate.ConditionID]question{}, trees: map[gate.GateID]tree{},
+		questions: map[gate.ConditionID]question{}, trees: map[gate.GateID]tree{}, redacted: m.Redacted != nil && *m.Redacted,
 	}
 	if m.AnchorPolicy != nil {
 		for _, p := range m.AnchorPolicy.Providers {
@@ -344,7 +345,7 @@ func (a *account) gate(eval *gate.GateEvalRecord) gateFacts {
 		r, q := &record.Result, a.questions[record.ConditionID]
 		facts.Conditions = append(facts.Conditions, conditionFacts{
 			ConditionID: clip(string(record.ConditionID), maxText), Status: record.Status, Query: q.asked, Wants: q.wants,
-			Evidence: evidenceOf(r), Lane: r.Lane, Signed: r.Signature != nil,
+			Evidence: evidenceOf(r, a.redacted), Lane: r.Lane, Signed: r.Signature != nil,
 		})
 	}
 	return facts
@@ -364,11 +365,13 @@ func inOrder(eval *gate.GateEvalRecord) []gate.EvidenceRecord {
 	})
 }
 
-// evidenceOf is an answer in short: its error, its value, or that there was none.
-func evidenceOf(r *gate.EvidenceResult) string {
+// evidenceOf is an answer in short: its error, its value, the hash of a value that is withheld, or that there was none.
+func evidenceOf(r *gate.EvidenceResult, redacted bool) string {
 	switch {
 	case r.Error != nil:
 		return clip(r.Error.Code+": "+r.Error.Message, maxText)
+	case redacted && runpack.Withheld(r):
+		return clip(fmt.Sprintf("value withheld, %s %s", r.EvidenceHash.Algorithm, r.EvidenceHash.Value), maxText)
 	case r.Value == nil:
 		return "no value"
 	case r.Value.Kind == gate.BytesValue:

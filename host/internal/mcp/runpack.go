@@ -61,6 +61,9 @@ func (s *Server) runpackExport(ctx context.Context, who caller, a exportArgument
 		ManifestPath: defaultManifest,
 		Verify:       a.IncludeVerification,
 	}
+	if s.Redact {
+		input.Redact = func(id gate.ProviderID) bool { return !s.Disclosed(id) }
+	}
 	if a.ManifestName != nil {
 		input.ManifestPath = *a.ManifestName
 	}

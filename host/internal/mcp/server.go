@@ -69,6 +69,8 @@ type Config struct {
 	// RunpackDirs are the folders that runpack_export may write to and runpack_verify may read; none by default, because
 	// any other would let a caller write and read files of the host.
 	RunpackDirs []string
+	// Redact makes runpack_export withhold the values that Disclosed does not allow.
+	Redact bool
 	// MaxArtifact is the size in bytes of the largest artifact that is verified.
 	MaxArtifact int64
 	// MaxBody is the size in bytes of the largest request.
