@@ -134,20 +134,31 @@ func Reserve(ctx context.Context, n int64) error {
 	defer q.mu.Unlock()
 	q.need += n
 	n = max(0, min(n, q.call.budget.size/share-q.reserved))
-	// A question that runs out of time says what it has waited for.
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-settle))
-		defer cancel()
-	}
-	if err := q.call.budget.free.Acquire(ctx, n); err != nil {
-		return ErrBusy
+	if err := q.call.budget.acquire(ctx, n); err != nil {
+		return err
 	}
 	if q.call.full(q.need) { // by those that it has waited for
 		q.call.budget.free.Release(n)
 		return ErrShare
 	}
 	q.reserved += n
+	return nil
+}
+
+// acquire waits for n bytes. What is free is had at once, however little time is left: an answer that has come in time counts.
+func (b *Budget) acquire(ctx context.Context, n int64) error {
+	if b.free.TryAcquire(n) {
+		return nil
+	}
+	// A question that runs out of time says what it has waited for.
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-settle))
+		defer cancel()
+	}
+	if err := b.free.Acquire(ctx, n); err != nil {
+		return ErrBusy
+	}
 	return nil
 }
 

@@ -65,11 +65,11 @@ func TestEstimates(t *testing.T) {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(10))
 	for name, text := range map[string][]byte{
-		"flow":      fill("[", "[],", "]", mebibyte/8),
-		"list":      fill("", "- 1\n", "", mebibyte/8),
-		"empty":     fill("", "-\n", "", mebibyte/8),
-		"nested":    fill("", "- - - -\n", "", mebibyte/8),
-		"expanding": []byte("a: &a [" + strings.Repeat("x,", 1000) + "x]\nb: [" + strings.Repeat("*a,", 1500) + "*a]"),
+		"flow":      fill("[", "[],", "]", mebibyte/64),
+		"list":      fill("", "- 1\n", "", mebibyte/64),
+		"empty":     fill("", "-\n", "", mebibyte/64),
+		"nested":    fill("", "- - - -\n", "", mebibyte/64),
+		"expanding": []byte("a: &a [" + strings.Repeat("x,", 1000) + "x]\nb: [" + strings.Repeat("*a,", 60) + "*a]"),
 	} {
 		var before, after runtime.MemStats
 		runtime.GC()
@@ -139,6 +139,11 @@ func TestCallsHoldTheirShare(t *testing.T) {
 func TestWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100)
+		short, cancel := context.WithTimeout(t.Context(), settle/2)
+		defer cancel()
+		if err := ask(short, b, 20, 0); err != nil {
+			t.Errorf("what is free, in a short time: %v", err)
+		}
 		one, endOne := b.Call(t.Context())
 		two, endTwo := b.Call(t.Context())
 		if err := errors.Join(ask(one, b, 50, 50), ask(two, b, 40, 40)); err != nil {
