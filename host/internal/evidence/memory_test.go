@@ -88,12 +88,20 @@ func TestEvidenceMemoryIsWaitedFor(t *testing.T) {
 	for range 2 { // each with its share, or nearly
 		ctx, end := r.Hold(t.Context())
 		ends = append(ends, end)
-		r.Gather(ctx, fileConditions("large.json", "large.json"), gate.EvidenceContext{}, 300*time.Millisecond)
+		r.Gather(ctx, fileConditions("large.json", "large.json"), gate.EvidenceContext{}, time.Second)
 	}
 	ctx, end := r.Hold(t.Context())
 	defer end()
-	if a := r.Gather(ctx, fileConditions("large.json"), gate.EvidenceContext{}, 300*time.Millisecond)["0"]; a.Err != budget.ErrBusy || a.Result.Value != nil {
-		t.Errorf("with nothing left: %v", a.Err)
+	var unanswered error
+	// A machine that is busy may find that the time is over before the question says what it has waited for.
+	for tries := 0; unanswered != budget.ErrBusy && tries < 10; tries++ {
+		a := r.Gather(ctx, fileConditions("large.json"), gate.EvidenceContext{}, 500*time.Millisecond)["0"]
+		if unanswered = a.Err; unanswered == nil || a.Result.Value != nil {
+			t.Fatalf("with nothing left: %v", a.Err)
+		}
+	}
+	if unanswered != budget.ErrBusy {
+		t.Errorf("with nothing left: %v", unanswered)
 	}
 	time.AfterFunc(50*time.Millisecond, func() {
 		for _, end := range ends {
