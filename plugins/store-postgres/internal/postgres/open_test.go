@@ -104,7 +104,7 @@ func TestLogHoldsNoSecret(t *testing.T) {
 	s := open(t, o)
 	commit(t, s, put(key("runs", 1, "a"), "1"))
 	server.Kill()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	if _, err := s.Describe(ctx); err == nil {
 		t.Error("a store without its server answers")
