@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/handshake"
-	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
 )
 
 var attributeTypes = map[AttributeType]pb.AttributeType{

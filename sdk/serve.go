@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/handshake"
-	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
 )
 
 // Serve is the whole main function of a plugin. It speaks to the host that started the process until the host says

@@ -134,7 +134,7 @@ func TestLockRoundTrip(t *testing.T) {
 	locked := &Locked{
 		Kind: "store", Name: "main", Command: Command{"python3", "store.py"}, SHA256: strings.Repeat("0a", 32),
 		Files: map[string]string{"store.py": strings.Repeat("1b", 32)}, Plugin: "store-mine", Version: "1.2.3",
-		Protocols: []string{"decisiongate.plugin.v1alpha1"}, Capabilities: []string{"changes"},
+		Protocols: []string{"decisiongate.plugin.v1"}, Capabilities: []string{"changes"},
 	}
 	locked.SetConfigSchema(settingsSchema)
 	other := &Locked{Kind: "runpack", Name: "fs", Command: Command{"runpack-fs"}, SHA256: strings.Repeat("0c", 32), Plugin: "runpack-fs", Version: "1.0.0"}

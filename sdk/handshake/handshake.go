@@ -8,7 +8,7 @@
 //	1|1|unix|PATH|grpc|CERTIFICATE
 //
 // CERTIFICATE is the DER of its certificate in standard base64 without padding. It serves grpc.health.v1.Health (service
-// "plugin"), plugin.GRPCController/Shutdown and the services of package decisiongate.plugin.v1alpha1.
+// "plugin"), plugin.GRPCController/Shutdown and the services of package decisiongate.plugin.v1.
 package handshake
 
 const (
@@ -40,7 +40,7 @@ const (
 	StdioMethod    = "/plugin.GRPCStdio/StreamStdio"
 
 	// Protocol is the protobuf package that a plugin names in its manifest.
-	Protocol = "decisiongate.plugin.v1alpha1"
+	Protocol = "decisiongate.plugin.v1"
 	// MaxMessage is the size in bytes of the largest message, set on both sides of every connection.
 	MaxMessage = 64 << 20
 	// StreamWindow and ConnWindow are how many bytes one side of a connection holds that its reader has not asked for yet.

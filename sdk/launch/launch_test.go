@@ -20,7 +20,7 @@ import (
 	_ "github.com/decision-gate-host/decision-gate-host/sdk"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
-	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
-	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
 )
 
 // maxMessage is the size in bytes of the largest message, the same on every connection to a plugin (store.MaxMessage).

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
-	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
 )
 
 // NewClient is a store at the other end of a connection. It believes nothing that it can check: counts, keys, order and

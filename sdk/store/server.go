@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
-	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
 )
 
 // pageRecords is the number of records or changes of the largest page: tiny records must not make a page that takes more

@@ -2,7 +2,7 @@ package store
 
 import (
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
-	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
 )
 
 func keyToWire(k Key) *pb.Key {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
-	pluginv1alpha1 "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+	pluginv1 "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
 )
 
 const (
@@ -59,7 +59,7 @@ func Start(t TB, spec launch.Spec, config any) *launch.Process {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	if _, err := pluginv1alpha1.NewPluginClient(p.Conn()).Configure(ctx, &pluginv1alpha1.ConfigureRequest{ConfigJson: body}); err != nil {
+	if _, err := pluginv1.NewPluginClient(p.Conn()).Configure(ctx, &pluginv1.ConfigureRequest{ConfigJson: body}); err != nil {
 		t.Fatalf("plugin %s: Configure: %v\nlast log lines: %q", spec.Name, err, p.LastLog())
 	}
 	return p
@@ -85,7 +85,7 @@ func Launch(t TB, spec launch.Spec) *launch.Process {
 	t.Cleanup(func() { p.Kill(killTimeout) })
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	if _, err := pluginv1alpha1.NewPluginClient(p.Conn()).Manifest(ctx, &pluginv1alpha1.ManifestRequest{}); err != nil {
+	if _, err := pluginv1.NewPluginClient(p.Conn()).Manifest(ctx, &pluginv1.ManifestRequest{}); err != nil {
 		t.Fatalf("plugin %s: Manifest: %v\nlast log lines: %q", spec.Name, err, p.LastLog())
 	}
 	return p

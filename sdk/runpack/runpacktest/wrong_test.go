@@ -16,7 +16,7 @@ import (
 	"sync"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
-	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
 	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 	"github.com/decision-gate-host/decision-gate-host/sdk/runpack/runpacktest/internal/model"
 )

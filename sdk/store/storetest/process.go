@@ -12,7 +12,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch/launchtest"
-	pluginv1alpha1 "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1"
+	pluginv1 "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
@@ -58,8 +58,8 @@ func (p *pluginTarget) start(command []string) (*process, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	request := &pluginv1alpha1.ConfigureRequest{ConfigJson: body}
-	if _, err := pluginv1alpha1.NewPluginClient(started.Conn()).Configure(ctx, request); err != nil {
+	request := &pluginv1.ConfigureRequest{ConfigJson: body}
+	if _, err := pluginv1.NewPluginClient(started.Conn()).Configure(ctx, request); err != nil {
 		stop()
 		return nil, fmt.Errorf("configure the plugin: %w; last log lines: %q", err, started.LastLog())
 	}

@@ -2,9 +2,9 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             (unknown)
-// source: decisiongate/plugin/v1alpha1/store.proto
+// source: decisiongate/plugin/v1/store.proto
 
-package pluginv1alpha1
+package pluginv1
 
 import (
 	context "context"
@@ -19,11 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Store_Describe_FullMethodName = "/decisiongate.plugin.v1alpha1.Store/Describe"
-	Store_Get_FullMethodName      = "/decisiongate.plugin.v1alpha1.Store/Get"
-	Store_Scan_FullMethodName     = "/decisiongate.plugin.v1alpha1.Store/Scan"
-	Store_Commit_FullMethodName   = "/decisiongate.plugin.v1alpha1.Store/Commit"
-	Store_Changes_FullMethodName  = "/decisiongate.plugin.v1alpha1.Store/Changes"
+	Store_Describe_FullMethodName = "/decisiongate.plugin.v1.Store/Describe"
+	Store_Get_FullMethodName      = "/decisiongate.plugin.v1.Store/Get"
+	Store_Scan_FullMethodName     = "/decisiongate.plugin.v1.Store/Scan"
+	Store_Commit_FullMethodName   = "/decisiongate.plugin.v1.Store/Commit"
+	Store_Changes_FullMethodName  = "/decisiongate.plugin.v1.Store/Changes"
 )
 
 // StoreClient is the client API for Store service.
@@ -260,7 +260,7 @@ type Store_ChangesServer = grpc.ServerStreamingServer[ChangesResponse]
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Store_ServiceDesc = grpc.ServiceDesc{
-	ServiceName: "decisiongate.plugin.v1alpha1.Store",
+	ServiceName: "decisiongate.plugin.v1.Store",
 	HandlerType: (*StoreServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
@@ -288,5 +288,5 @@ var Store_ServiceDesc = grpc.ServiceDesc{
 			ServerStreams: true,
 		},
 	},
-	Metadata: "decisiongate/plugin/v1alpha1/store.proto",
+	Metadata: "decisiongate/plugin/v1/store.proto",
 }

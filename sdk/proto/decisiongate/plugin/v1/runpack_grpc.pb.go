@@ -2,9 +2,9 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             (unknown)
-// source: decisiongate/plugin/v1alpha1/runpack.proto
+// source: decisiongate/plugin/v1/runpack.proto
 
-package pluginv1alpha1
+package pluginv1
 
 import (
 	context "context"
@@ -19,13 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Runpack_Begin_FullMethodName  = "/decisiongate.plugin.v1alpha1.Runpack/Begin"
-	Runpack_Write_FullMethodName  = "/decisiongate.plugin.v1alpha1.Runpack/Write"
-	Runpack_Finish_FullMethodName = "/decisiongate.plugin.v1alpha1.Runpack/Finish"
-	Runpack_Abort_FullMethodName  = "/decisiongate.plugin.v1alpha1.Runpack/Abort"
-	Runpack_Open_FullMethodName   = "/decisiongate.plugin.v1alpha1.Runpack/Open"
-	Runpack_List_FullMethodName   = "/decisiongate.plugin.v1alpha1.Runpack/List"
-	Runpack_Delete_FullMethodName = "/decisiongate.plugin.v1alpha1.Runpack/Delete"
+	Runpack_Begin_FullMethodName  = "/decisiongate.plugin.v1.Runpack/Begin"
+	Runpack_Write_FullMethodName  = "/decisiongate.plugin.v1.Runpack/Write"
+	Runpack_Finish_FullMethodName = "/decisiongate.plugin.v1.Runpack/Finish"
+	Runpack_Abort_FullMethodName  = "/decisiongate.plugin.v1.Runpack/Abort"
+	Runpack_Open_FullMethodName   = "/decisiongate.plugin.v1.Runpack/Open"
+	Runpack_List_FullMethodName   = "/decisiongate.plugin.v1.Runpack/List"
+	Runpack_Delete_FullMethodName = "/decisiongate.plugin.v1.Runpack/Delete"
 )
 
 // RunpackClient is the client API for Runpack service.
@@ -328,7 +328,7 @@ func _Runpack_Delete_Handler(srv interface{}, ctx context.Context, dec func(inte
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Runpack_ServiceDesc = grpc.ServiceDesc{
-	ServiceName: "decisiongate.plugin.v1alpha1.Runpack",
+	ServiceName: "decisiongate.plugin.v1.Runpack",
 	HandlerType: (*RunpackServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
@@ -365,5 +365,5 @@ var Runpack_ServiceDesc = grpc.ServiceDesc{
 			ServerStreams: true,
 		},
 	},
-	Metadata: "decisiongate/plugin/v1alpha1/runpack.proto",
+	Metadata: "decisiongate/plugin/v1/runpack.proto",
 }

@@ -2,9 +2,9 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             (unknown)
-// source: decisiongate/plugin/v1alpha1/evidence.proto
+// source: decisiongate/plugin/v1/evidence.proto
 
-package pluginv1alpha1
+package pluginv1
 
 import (
 	context "context"
@@ -19,8 +19,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Evidence_Contract_FullMethodName = "/decisiongate.plugin.v1alpha1.Evidence/Contract"
-	Evidence_Query_FullMethodName    = "/decisiongate.plugin.v1alpha1.Evidence/Query"
+	Evidence_Contract_FullMethodName = "/decisiongate.plugin.v1.Evidence/Contract"
+	Evidence_Query_FullMethodName    = "/decisiongate.plugin.v1.Evidence/Query"
 )
 
 // EvidenceClient is the client API for Evidence service.
@@ -154,7 +154,7 @@ func _Evidence_Query_Handler(srv interface{}, ctx context.Context, dec func(inte
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Evidence_ServiceDesc = grpc.ServiceDesc{
-	ServiceName: "decisiongate.plugin.v1alpha1.Evidence",
+	ServiceName: "decisiongate.plugin.v1.Evidence",
 	HandlerType: (*EvidenceServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
@@ -167,5 +167,5 @@ var Evidence_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
-	Metadata: "decisiongate/plugin/v1alpha1/evidence.proto",
+	Metadata: "decisiongate/plugin/v1/evidence.proto",
 }

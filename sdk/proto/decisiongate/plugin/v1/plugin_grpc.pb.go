@@ -2,7 +2,7 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             (unknown)
-// source: decisiongate/plugin/v1alpha1/plugin.proto
+// source: decisiongate/plugin/v1/plugin.proto
 
 // The plugin protocol of Decision Gate Host.
 //
@@ -12,7 +12,7 @@
 // Errors are gRPC statuses that carry google.rpc.ErrorInfo{domain: "decision-gate", reason: R}; the reasons and what the
 // host does about each are the table in package sdk/fault.
 
-package pluginv1alpha1
+package pluginv1
 
 import (
 	context "context"
@@ -27,11 +27,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Plugin_Manifest_FullMethodName  = "/decisiongate.plugin.v1alpha1.Plugin/Manifest"
-	Plugin_Configure_FullMethodName = "/decisiongate.plugin.v1alpha1.Plugin/Configure"
-	Plugin_Health_FullMethodName    = "/decisiongate.plugin.v1alpha1.Plugin/Health"
-	Plugin_Drain_FullMethodName     = "/decisiongate.plugin.v1alpha1.Plugin/Drain"
-	Plugin_Shutdown_FullMethodName  = "/decisiongate.plugin.v1alpha1.Plugin/Shutdown"
+	Plugin_Manifest_FullMethodName  = "/decisiongate.plugin.v1.Plugin/Manifest"
+	Plugin_Configure_FullMethodName = "/decisiongate.plugin.v1.Plugin/Configure"
+	Plugin_Health_FullMethodName    = "/decisiongate.plugin.v1.Plugin/Health"
+	Plugin_Drain_FullMethodName     = "/decisiongate.plugin.v1.Plugin/Drain"
+	Plugin_Shutdown_FullMethodName  = "/decisiongate.plugin.v1.Plugin/Shutdown"
 )
 
 // PluginClient is the client API for Plugin service.
@@ -268,7 +268,7 @@ func _Plugin_Shutdown_Handler(srv interface{}, ctx context.Context, dec func(int
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Plugin_ServiceDesc = grpc.ServiceDesc{
-	ServiceName: "decisiongate.plugin.v1alpha1.Plugin",
+	ServiceName: "decisiongate.plugin.v1.Plugin",
 	HandlerType: (*PluginServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
@@ -293,5 +293,5 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
-	Metadata: "decisiongate/plugin/v1alpha1/plugin.proto",
+	Metadata: "decisiongate/plugin/v1/plugin.proto",
 }

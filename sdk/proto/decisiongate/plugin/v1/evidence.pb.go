@@ -2,9 +2,9 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: decisiongate/plugin/v1alpha1/evidence.proto
+// source: decisiongate/plugin/v1/evidence.proto
 
-package pluginv1alpha1
+package pluginv1
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -56,11 +56,11 @@ func (x EvidenceLane) String() string {
 }
 
 func (EvidenceLane) Descriptor() protoreflect.EnumDescriptor {
-	return file_decisiongate_plugin_v1alpha1_evidence_proto_enumTypes[0].Descriptor()
+	return file_decisiongate_plugin_v1_evidence_proto_enumTypes[0].Descriptor()
 }
 
 func (EvidenceLane) Type() protoreflect.EnumType {
-	return &file_decisiongate_plugin_v1alpha1_evidence_proto_enumTypes[0]
+	return &file_decisiongate_plugin_v1_evidence_proto_enumTypes[0]
 }
 
 func (x EvidenceLane) Number() protoreflect.EnumNumber {
@@ -69,7 +69,7 @@ func (x EvidenceLane) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EvidenceLane.Descriptor instead.
 func (EvidenceLane) EnumDescriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescGZIP(), []int{0}
+	return file_decisiongate_plugin_v1_evidence_proto_rawDescGZIP(), []int{0}
 }
 
 type ContractRequest struct {
@@ -80,7 +80,7 @@ type ContractRequest struct {
 
 func (x *ContractRequest) Reset() {
 	*x = ContractRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[0]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -92,7 +92,7 @@ func (x *ContractRequest) String() string {
 func (*ContractRequest) ProtoMessage() {}
 
 func (x *ContractRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[0]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -105,7 +105,7 @@ func (x *ContractRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContractRequest.ProtoReflect.Descriptor instead.
 func (*ContractRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescGZIP(), []int{0}
+	return file_decisiongate_plugin_v1_evidence_proto_rawDescGZIP(), []int{0}
 }
 
 type ContractResponse struct {
@@ -118,7 +118,7 @@ type ContractResponse struct {
 
 func (x *ContractResponse) Reset() {
 	*x = ContractResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[1]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -130,7 +130,7 @@ func (x *ContractResponse) String() string {
 func (*ContractResponse) ProtoMessage() {}
 
 func (x *ContractResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[1]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -143,7 +143,7 @@ func (x *ContractResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContractResponse.ProtoReflect.Descriptor instead.
 func (*ContractResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescGZIP(), []int{1}
+	return file_decisiongate_plugin_v1_evidence_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *ContractResponse) GetContractJson() []byte {
@@ -163,7 +163,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[2]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -175,7 +175,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[2]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -188,7 +188,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescGZIP(), []int{2}
+	return file_decisiongate_plugin_v1_evidence_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *QueryRequest) GetQuery() *EvidenceQuery {
@@ -218,7 +218,7 @@ type EvidenceQuery struct {
 
 func (x *EvidenceQuery) Reset() {
 	*x = EvidenceQuery{}
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[3]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -230,7 +230,7 @@ func (x *EvidenceQuery) String() string {
 func (*EvidenceQuery) ProtoMessage() {}
 
 func (x *EvidenceQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[3]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -243,7 +243,7 @@ func (x *EvidenceQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvidenceQuery.ProtoReflect.Descriptor instead.
 func (*EvidenceQuery) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescGZIP(), []int{3}
+	return file_decisiongate_plugin_v1_evidence_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *EvidenceQuery) GetProviderId() string {
@@ -291,7 +291,7 @@ type EvidenceContext struct {
 
 func (x *EvidenceContext) Reset() {
 	*x = EvidenceContext{}
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[4]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +303,7 @@ func (x *EvidenceContext) String() string {
 func (*EvidenceContext) ProtoMessage() {}
 
 func (x *EvidenceContext) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[4]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +316,7 @@ func (x *EvidenceContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvidenceContext.ProtoReflect.Descriptor instead.
 func (*EvidenceContext) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescGZIP(), []int{4}
+	return file_decisiongate_plugin_v1_evidence_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *EvidenceContext) GetTenant() uint64 {
@@ -419,7 +419,7 @@ type QueryResponse struct {
 	//	*QueryResponse_Raw
 	Value isQueryResponse_Value `protobuf_oneof:"value"`
 	// How far the answer may be trusted; needed unless there is an error.
-	Lane EvidenceLane `protobuf:"varint,3,opt,name=lane,proto3,enum=decisiongate.plugin.v1alpha1.EvidenceLane" json:"lane,omitempty"`
+	Lane EvidenceLane `protobuf:"varint,3,opt,name=lane,proto3,enum=decisiongate.plugin.v1.EvidenceLane" json:"lane,omitempty"`
 	// Why there is no answer that counts.
 	Error *EvidenceError `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
 	// SHA-256 of raw, or of the canonical form of json (RFC 8785); absent or 32 bytes. The host refuses a wrong one.
@@ -435,7 +435,7 @@ type QueryResponse struct {
 
 func (x *QueryResponse) Reset() {
 	*x = QueryResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[5]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -447,7 +447,7 @@ func (x *QueryResponse) String() string {
 func (*QueryResponse) ProtoMessage() {}
 
 func (x *QueryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[5]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -460,7 +460,7 @@ func (x *QueryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
 func (*QueryResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescGZIP(), []int{5}
+	return file_decisiongate_plugin_v1_evidence_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *QueryResponse) GetValue() isQueryResponse_Value {
@@ -566,7 +566,7 @@ type EvidenceError struct {
 
 func (x *EvidenceError) Reset() {
 	*x = EvidenceError{}
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[6]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -578,7 +578,7 @@ func (x *EvidenceError) String() string {
 func (*EvidenceError) ProtoMessage() {}
 
 func (x *EvidenceError) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[6]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -591,7 +591,7 @@ func (x *EvidenceError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvidenceError.ProtoReflect.Descriptor instead.
 func (*EvidenceError) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescGZIP(), []int{6}
+	return file_decisiongate_plugin_v1_evidence_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *EvidenceError) GetCode() string {
@@ -626,7 +626,7 @@ type EvidenceAnchor struct {
 
 func (x *EvidenceAnchor) Reset() {
 	*x = EvidenceAnchor{}
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[7]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +638,7 @@ func (x *EvidenceAnchor) String() string {
 func (*EvidenceAnchor) ProtoMessage() {}
 
 func (x *EvidenceAnchor) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[7]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +651,7 @@ func (x *EvidenceAnchor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvidenceAnchor.ProtoReflect.Descriptor instead.
 func (*EvidenceAnchor) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescGZIP(), []int{7}
+	return file_decisiongate_plugin_v1_evidence_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *EvidenceAnchor) GetType() string {
@@ -680,7 +680,7 @@ type EvidenceSignature struct {
 
 func (x *EvidenceSignature) Reset() {
 	*x = EvidenceSignature{}
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[8]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -692,7 +692,7 @@ func (x *EvidenceSignature) String() string {
 func (*EvidenceSignature) ProtoMessage() {}
 
 func (x *EvidenceSignature) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[8]
+	mi := &file_decisiongate_plugin_v1_evidence_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -705,7 +705,7 @@ func (x *EvidenceSignature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvidenceSignature.ProtoReflect.Descriptor instead.
 func (*EvidenceSignature) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescGZIP(), []int{8}
+	return file_decisiongate_plugin_v1_evidence_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *EvidenceSignature) GetScheme() string {
@@ -729,17 +729,17 @@ func (x *EvidenceSignature) GetSignature() []byte {
 	return nil
 }
 
-var File_decisiongate_plugin_v1alpha1_evidence_proto protoreflect.FileDescriptor
+var File_decisiongate_plugin_v1_evidence_proto protoreflect.FileDescriptor
 
-const file_decisiongate_plugin_v1alpha1_evidence_proto_rawDesc = "" +
+const file_decisiongate_plugin_v1_evidence_proto_rawDesc = "" +
 	"\n" +
-	"+decisiongate/plugin/v1alpha1/evidence.proto\x12\x1cdecisiongate.plugin.v1alpha1\"\x11\n" +
+	"%decisiongate/plugin/v1/evidence.proto\x12\x16decisiongate.plugin.v1\"\x11\n" +
 	"\x0fContractRequest\"7\n" +
 	"\x10ContractResponse\x12#\n" +
-	"\rcontract_json\x18\x01 \x01(\fR\fcontractJson\"\x9a\x01\n" +
-	"\fQueryRequest\x12A\n" +
-	"\x05query\x18\x01 \x01(\v2+.decisiongate.plugin.v1alpha1.EvidenceQueryR\x05query\x12G\n" +
-	"\acontext\x18\x02 \x01(\v2-.decisiongate.plugin.v1alpha1.EvidenceContextR\acontext\"\x81\x01\n" +
+	"\rcontract_json\x18\x01 \x01(\fR\fcontractJson\"\x8e\x01\n" +
+	"\fQueryRequest\x12;\n" +
+	"\x05query\x18\x01 \x01(\v2%.decisiongate.plugin.v1.EvidenceQueryR\x05query\x12A\n" +
+	"\acontext\x18\x02 \x01(\v2'.decisiongate.plugin.v1.EvidenceContextR\acontext\"\x81\x01\n" +
 	"\rEvidenceQuery\x12\x1f\n" +
 	"\vprovider_id\x18\x01 \x01(\tR\n" +
 	"providerId\x12\x19\n" +
@@ -759,16 +759,16 @@ const file_decisiongate_plugin_v1alpha1_evidence_proto_rawDesc = "" +
 	"\alogical\x18\b \x01(\x04H\x00R\alogical\x12*\n" +
 	"\x0ecorrelation_id\x18\t \x01(\tH\x01R\rcorrelationId\x88\x01\x01B\x06\n" +
 	"\x04timeB\x11\n" +
-	"\x0f_correlation_id\"\xe5\x03\n" +
+	"\x0f_correlation_id\"\xcd\x03\n" +
 	"\rQueryResponse\x12\x14\n" +
 	"\x04json\x18\x01 \x01(\fH\x00R\x04json\x12\x12\n" +
-	"\x03raw\x18\x02 \x01(\fH\x00R\x03raw\x12>\n" +
-	"\x04lane\x18\x03 \x01(\x0e2*.decisiongate.plugin.v1alpha1.EvidenceLaneR\x04lane\x12A\n" +
-	"\x05error\x18\x04 \x01(\v2+.decisiongate.plugin.v1alpha1.EvidenceErrorR\x05error\x12\x1b\n" +
+	"\x03raw\x18\x02 \x01(\fH\x00R\x03raw\x128\n" +
+	"\x04lane\x18\x03 \x01(\x0e2$.decisiongate.plugin.v1.EvidenceLaneR\x04lane\x12;\n" +
+	"\x05error\x18\x04 \x01(\v2%.decisiongate.plugin.v1.EvidenceErrorR\x05error\x12\x1b\n" +
 	"\x06sha256\x18\x05 \x01(\fH\x01R\x06sha256\x88\x01\x01\x12\x1c\n" +
-	"\aref_uri\x18\x06 \x01(\tH\x02R\x06refUri\x88\x01\x01\x12D\n" +
-	"\x06anchor\x18\a \x01(\v2,.decisiongate.plugin.v1alpha1.EvidenceAnchorR\x06anchor\x12M\n" +
-	"\tsignature\x18\b \x01(\v2/.decisiongate.plugin.v1alpha1.EvidenceSignatureR\tsignature\x12&\n" +
+	"\aref_uri\x18\x06 \x01(\tH\x02R\x06refUri\x88\x01\x01\x12>\n" +
+	"\x06anchor\x18\a \x01(\v2&.decisiongate.plugin.v1.EvidenceAnchorR\x06anchor\x12G\n" +
+	"\tsignature\x18\b \x01(\v2).decisiongate.plugin.v1.EvidenceSignatureR\tsignature\x12&\n" +
 	"\fcontent_type\x18\t \x01(\tH\x03R\vcontentType\x88\x01\x01B\a\n" +
 	"\x05valueB\t\n" +
 	"\a_sha256B\n" +
@@ -790,48 +790,48 @@ const file_decisiongate_plugin_v1alpha1_evidence_proto_rawDesc = "" +
 	"\fEvidenceLane\x12\x1d\n" +
 	"\x19EVIDENCE_LANE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16EVIDENCE_LANE_VERIFIED\x10\x01\x12\x1a\n" +
-	"\x16EVIDENCE_LANE_ASSERTED\x10\x022\xd7\x01\n" +
-	"\bEvidence\x12i\n" +
-	"\bContract\x12-.decisiongate.plugin.v1alpha1.ContractRequest\x1a..decisiongate.plugin.v1alpha1.ContractResponse\x12`\n" +
-	"\x05Query\x12*.decisiongate.plugin.v1alpha1.QueryRequest\x1a+.decisiongate.plugin.v1alpha1.QueryResponseBhZfgithub.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1;pluginv1alpha1b\x06proto3"
+	"\x16EVIDENCE_LANE_ASSERTED\x10\x022\xbf\x01\n" +
+	"\bEvidence\x12]\n" +
+	"\bContract\x12'.decisiongate.plugin.v1.ContractRequest\x1a(.decisiongate.plugin.v1.ContractResponse\x12T\n" +
+	"\x05Query\x12$.decisiongate.plugin.v1.QueryRequest\x1a%.decisiongate.plugin.v1.QueryResponseB\\ZZgithub.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1;pluginv1b\x06proto3"
 
 var (
-	file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescOnce sync.Once
-	file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescData []byte
+	file_decisiongate_plugin_v1_evidence_proto_rawDescOnce sync.Once
+	file_decisiongate_plugin_v1_evidence_proto_rawDescData []byte
 )
 
-func file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescGZIP() []byte {
-	file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescOnce.Do(func() {
-		file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1alpha1_evidence_proto_rawDesc), len(file_decisiongate_plugin_v1alpha1_evidence_proto_rawDesc)))
+func file_decisiongate_plugin_v1_evidence_proto_rawDescGZIP() []byte {
+	file_decisiongate_plugin_v1_evidence_proto_rawDescOnce.Do(func() {
+		file_decisiongate_plugin_v1_evidence_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1_evidence_proto_rawDesc), len(file_decisiongate_plugin_v1_evidence_proto_rawDesc)))
 	})
-	return file_decisiongate_plugin_v1alpha1_evidence_proto_rawDescData
+	return file_decisiongate_plugin_v1_evidence_proto_rawDescData
 }
 
-var file_decisiongate_plugin_v1alpha1_evidence_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
-var file_decisiongate_plugin_v1alpha1_evidence_proto_goTypes = []any{
-	(EvidenceLane)(0),         // 0: decisiongate.plugin.v1alpha1.EvidenceLane
-	(*ContractRequest)(nil),   // 1: decisiongate.plugin.v1alpha1.ContractRequest
-	(*ContractResponse)(nil),  // 2: decisiongate.plugin.v1alpha1.ContractResponse
-	(*QueryRequest)(nil),      // 3: decisiongate.plugin.v1alpha1.QueryRequest
-	(*EvidenceQuery)(nil),     // 4: decisiongate.plugin.v1alpha1.EvidenceQuery
-	(*EvidenceContext)(nil),   // 5: decisiongate.plugin.v1alpha1.EvidenceContext
-	(*QueryResponse)(nil),     // 6: decisiongate.plugin.v1alpha1.QueryResponse
-	(*EvidenceError)(nil),     // 7: decisiongate.plugin.v1alpha1.EvidenceError
-	(*EvidenceAnchor)(nil),    // 8: decisiongate.plugin.v1alpha1.EvidenceAnchor
-	(*EvidenceSignature)(nil), // 9: decisiongate.plugin.v1alpha1.EvidenceSignature
+var file_decisiongate_plugin_v1_evidence_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_decisiongate_plugin_v1_evidence_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_decisiongate_plugin_v1_evidence_proto_goTypes = []any{
+	(EvidenceLane)(0),         // 0: decisiongate.plugin.v1.EvidenceLane
+	(*ContractRequest)(nil),   // 1: decisiongate.plugin.v1.ContractRequest
+	(*ContractResponse)(nil),  // 2: decisiongate.plugin.v1.ContractResponse
+	(*QueryRequest)(nil),      // 3: decisiongate.plugin.v1.QueryRequest
+	(*EvidenceQuery)(nil),     // 4: decisiongate.plugin.v1.EvidenceQuery
+	(*EvidenceContext)(nil),   // 5: decisiongate.plugin.v1.EvidenceContext
+	(*QueryResponse)(nil),     // 6: decisiongate.plugin.v1.QueryResponse
+	(*EvidenceError)(nil),     // 7: decisiongate.plugin.v1.EvidenceError
+	(*EvidenceAnchor)(nil),    // 8: decisiongate.plugin.v1.EvidenceAnchor
+	(*EvidenceSignature)(nil), // 9: decisiongate.plugin.v1.EvidenceSignature
 }
-var file_decisiongate_plugin_v1alpha1_evidence_proto_depIdxs = []int32{
-	4, // 0: decisiongate.plugin.v1alpha1.QueryRequest.query:type_name -> decisiongate.plugin.v1alpha1.EvidenceQuery
-	5, // 1: decisiongate.plugin.v1alpha1.QueryRequest.context:type_name -> decisiongate.plugin.v1alpha1.EvidenceContext
-	0, // 2: decisiongate.plugin.v1alpha1.QueryResponse.lane:type_name -> decisiongate.plugin.v1alpha1.EvidenceLane
-	7, // 3: decisiongate.plugin.v1alpha1.QueryResponse.error:type_name -> decisiongate.plugin.v1alpha1.EvidenceError
-	8, // 4: decisiongate.plugin.v1alpha1.QueryResponse.anchor:type_name -> decisiongate.plugin.v1alpha1.EvidenceAnchor
-	9, // 5: decisiongate.plugin.v1alpha1.QueryResponse.signature:type_name -> decisiongate.plugin.v1alpha1.EvidenceSignature
-	1, // 6: decisiongate.plugin.v1alpha1.Evidence.Contract:input_type -> decisiongate.plugin.v1alpha1.ContractRequest
-	3, // 7: decisiongate.plugin.v1alpha1.Evidence.Query:input_type -> decisiongate.plugin.v1alpha1.QueryRequest
-	2, // 8: decisiongate.plugin.v1alpha1.Evidence.Contract:output_type -> decisiongate.plugin.v1alpha1.ContractResponse
-	6, // 9: decisiongate.plugin.v1alpha1.Evidence.Query:output_type -> decisiongate.plugin.v1alpha1.QueryResponse
+var file_decisiongate_plugin_v1_evidence_proto_depIdxs = []int32{
+	4, // 0: decisiongate.plugin.v1.QueryRequest.query:type_name -> decisiongate.plugin.v1.EvidenceQuery
+	5, // 1: decisiongate.plugin.v1.QueryRequest.context:type_name -> decisiongate.plugin.v1.EvidenceContext
+	0, // 2: decisiongate.plugin.v1.QueryResponse.lane:type_name -> decisiongate.plugin.v1.EvidenceLane
+	7, // 3: decisiongate.plugin.v1.QueryResponse.error:type_name -> decisiongate.plugin.v1.EvidenceError
+	8, // 4: decisiongate.plugin.v1.QueryResponse.anchor:type_name -> decisiongate.plugin.v1.EvidenceAnchor
+	9, // 5: decisiongate.plugin.v1.QueryResponse.signature:type_name -> decisiongate.plugin.v1.EvidenceSignature
+	1, // 6: decisiongate.plugin.v1.Evidence.Contract:input_type -> decisiongate.plugin.v1.ContractRequest
+	3, // 7: decisiongate.plugin.v1.Evidence.Query:input_type -> decisiongate.plugin.v1.QueryRequest
+	2, // 8: decisiongate.plugin.v1.Evidence.Contract:output_type -> decisiongate.plugin.v1.ContractResponse
+	6, // 9: decisiongate.plugin.v1.Evidence.Query:output_type -> decisiongate.plugin.v1.QueryResponse
 	8, // [8:10] is the sub-list for method output_type
 	6, // [6:8] is the sub-list for method input_type
 	6, // [6:6] is the sub-list for extension type_name
@@ -839,37 +839,37 @@ var file_decisiongate_plugin_v1alpha1_evidence_proto_depIdxs = []int32{
 	0, // [0:6] is the sub-list for field type_name
 }
 
-func init() { file_decisiongate_plugin_v1alpha1_evidence_proto_init() }
-func file_decisiongate_plugin_v1alpha1_evidence_proto_init() {
-	if File_decisiongate_plugin_v1alpha1_evidence_proto != nil {
+func init() { file_decisiongate_plugin_v1_evidence_proto_init() }
+func file_decisiongate_plugin_v1_evidence_proto_init() {
+	if File_decisiongate_plugin_v1_evidence_proto != nil {
 		return
 	}
-	file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[3].OneofWrappers = []any{}
-	file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[4].OneofWrappers = []any{
+	file_decisiongate_plugin_v1_evidence_proto_msgTypes[3].OneofWrappers = []any{}
+	file_decisiongate_plugin_v1_evidence_proto_msgTypes[4].OneofWrappers = []any{
 		(*EvidenceContext_UnixMillis)(nil),
 		(*EvidenceContext_Logical)(nil),
 	}
-	file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[5].OneofWrappers = []any{
+	file_decisiongate_plugin_v1_evidence_proto_msgTypes[5].OneofWrappers = []any{
 		(*QueryResponse_Json)(nil),
 		(*QueryResponse_Raw)(nil),
 	}
-	file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes[6].OneofWrappers = []any{}
+	file_decisiongate_plugin_v1_evidence_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1alpha1_evidence_proto_rawDesc), len(file_decisiongate_plugin_v1alpha1_evidence_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1_evidence_proto_rawDesc), len(file_decisiongate_plugin_v1_evidence_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_decisiongate_plugin_v1alpha1_evidence_proto_goTypes,
-		DependencyIndexes: file_decisiongate_plugin_v1alpha1_evidence_proto_depIdxs,
-		EnumInfos:         file_decisiongate_plugin_v1alpha1_evidence_proto_enumTypes,
-		MessageInfos:      file_decisiongate_plugin_v1alpha1_evidence_proto_msgTypes,
+		GoTypes:           file_decisiongate_plugin_v1_evidence_proto_goTypes,
+		DependencyIndexes: file_decisiongate_plugin_v1_evidence_proto_depIdxs,
+		EnumInfos:         file_decisiongate_plugin_v1_evidence_proto_enumTypes,
+		MessageInfos:      file_decisiongate_plugin_v1_evidence_proto_msgTypes,
 	}.Build()
-	File_decisiongate_plugin_v1alpha1_evidence_proto = out.File
-	file_decisiongate_plugin_v1alpha1_evidence_proto_goTypes = nil
-	file_decisiongate_plugin_v1alpha1_evidence_proto_depIdxs = nil
+	File_decisiongate_plugin_v1_evidence_proto = out.File
+	file_decisiongate_plugin_v1_evidence_proto_goTypes = nil
+	file_decisiongate_plugin_v1_evidence_proto_depIdxs = nil
 }

@@ -2,9 +2,9 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: decisiongate/plugin/v1alpha1/store.proto
+// source: decisiongate/plugin/v1/store.proto
 
-package pluginv1alpha1
+package pluginv1
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -60,11 +60,11 @@ func (x RefusalReason) String() string {
 }
 
 func (RefusalReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_decisiongate_plugin_v1alpha1_store_proto_enumTypes[0].Descriptor()
+	return file_decisiongate_plugin_v1_store_proto_enumTypes[0].Descriptor()
 }
 
 func (RefusalReason) Type() protoreflect.EnumType {
-	return &file_decisiongate_plugin_v1alpha1_store_proto_enumTypes[0]
+	return &file_decisiongate_plugin_v1_store_proto_enumTypes[0]
 }
 
 func (x RefusalReason) Number() protoreflect.EnumNumber {
@@ -73,7 +73,7 @@ func (x RefusalReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RefusalReason.Descriptor instead.
 func (RefusalReason) EnumDescriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{0}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{0}
 }
 
 type Key struct {
@@ -94,7 +94,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[0]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -106,7 +106,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[0]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -119,7 +119,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{0}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Key) GetCollection() string {
@@ -172,7 +172,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[1]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -184,7 +184,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[1]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -197,7 +197,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{1}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Record) GetKey() *Key {
@@ -243,7 +243,7 @@ type DescribeRequest struct {
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[2]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -255,7 +255,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[2]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -268,7 +268,7 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{2}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{2}
 }
 
 type DescribeResponse struct {
@@ -289,7 +289,7 @@ type DescribeResponse struct {
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[3]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -301,7 +301,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[3]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -314,7 +314,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{3}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *DescribeResponse) GetChanges() bool {
@@ -375,7 +375,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[4]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -387,7 +387,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[4]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -400,7 +400,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{4}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetRequest) GetKeys() []*Key {
@@ -420,7 +420,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[5]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -432,7 +432,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[5]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -445,7 +445,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{5}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetResponse) GetRecords() []*Record {
@@ -475,7 +475,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[6]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -487,7 +487,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[6]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -500,7 +500,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{6}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ScanRequest) GetCollection() string {
@@ -568,7 +568,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[7]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +580,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[7]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +593,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{7}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ScanResponse) GetRecords() []*Record {
@@ -612,7 +612,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[8]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -624,7 +624,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[8]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -637,7 +637,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{8}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CommitRequest) GetCommits() []*Commit {
@@ -658,7 +658,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[9]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +670,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[9]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +683,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{9}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Commit) GetId() []byte {
@@ -714,7 +714,7 @@ type Op struct {
 
 func (x *Op) Reset() {
 	*x = Op{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[10]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -726,7 +726,7 @@ func (x *Op) String() string {
 func (*Op) ProtoMessage() {}
 
 func (x *Op) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[10]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -739,7 +739,7 @@ func (x *Op) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Op.ProtoReflect.Descriptor instead.
 func (*Op) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{10}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Op) GetOp() isOp_Op {
@@ -813,7 +813,7 @@ type Expect struct {
 
 func (x *Expect) Reset() {
 	*x = Expect{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[11]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +825,7 @@ func (x *Expect) String() string {
 func (*Expect) ProtoMessage() {}
 
 func (x *Expect) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[11]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +838,7 @@ func (x *Expect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Expect.ProtoReflect.Descriptor instead.
 func (*Expect) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{11}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Expect) GetExpect() isExpect_Expect {
@@ -908,7 +908,7 @@ type Put struct {
 
 func (x *Put) Reset() {
 	*x = Put{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[12]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -920,7 +920,7 @@ func (x *Put) String() string {
 func (*Put) ProtoMessage() {}
 
 func (x *Put) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[12]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -933,7 +933,7 @@ func (x *Put) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Put.ProtoReflect.Descriptor instead.
 func (*Put) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{12}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Put) GetKey() *Key {
@@ -967,7 +967,7 @@ type Delete struct {
 
 func (x *Delete) Reset() {
 	*x = Delete{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[13]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +979,7 @@ func (x *Delete) String() string {
 func (*Delete) ProtoMessage() {}
 
 func (x *Delete) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[13]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +992,7 @@ func (x *Delete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delete.ProtoReflect.Descriptor instead.
 func (*Delete) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{13}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Delete) GetKey() *Key {
@@ -1022,7 +1022,7 @@ type Add struct {
 
 func (x *Add) Reset() {
 	*x = Add{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[14]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1034,7 @@ func (x *Add) String() string {
 func (*Add) ProtoMessage() {}
 
 func (x *Add) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[14]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1047,7 @@ func (x *Add) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Add.ProtoReflect.Descriptor instead.
 func (*Add) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{14}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Add) GetKey() *Key {
@@ -1081,7 +1081,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[15]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1093,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[15]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1106,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{15}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CommitResponse) GetOutcomes() []*Outcome {
@@ -1129,7 +1129,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[16]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1141,7 +1141,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[16]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1154,7 +1154,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{16}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Outcome) GetOutcome() isOutcome_Outcome {
@@ -1210,7 +1210,7 @@ type Committed struct {
 
 func (x *Committed) Reset() {
 	*x = Committed{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[17]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1222,7 @@ func (x *Committed) String() string {
 func (*Committed) ProtoMessage() {}
 
 func (x *Committed) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[17]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1235,7 @@ func (x *Committed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Committed.ProtoReflect.Descriptor instead.
 func (*Committed) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{17}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Committed) GetRevision() uint64 {
@@ -1254,7 +1254,7 @@ func (x *Committed) GetVersions() []uint64 {
 
 type Refusal struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
-	Reason RefusalReason          `protobuf:"varint,1,opt,name=reason,proto3,enum=decisiongate.plugin.v1alpha1.RefusalReason" json:"reason,omitempty"`
+	Reason RefusalReason          `protobuf:"varint,1,opt,name=reason,proto3,enum=decisiongate.plugin.v1.RefusalReason" json:"reason,omitempty"`
 	// The op that was refused.
 	Op uint32 `protobuf:"varint,2,opt,name=op,proto3" json:"op,omitempty"`
 	// The current version of that op's record, 0 when absent.
@@ -1267,7 +1267,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[18]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1279,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[18]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1292,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{18}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Refusal) GetReason() RefusalReason {
@@ -1334,7 +1334,7 @@ type ChangesRequest struct {
 
 func (x *ChangesRequest) Reset() {
 	*x = ChangesRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[19]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1346,7 @@ func (x *ChangesRequest) String() string {
 func (*ChangesRequest) ProtoMessage() {}
 
 func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[19]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1359,7 @@ func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesRequest.ProtoReflect.Descriptor instead.
 func (*ChangesRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{19}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ChangesRequest) GetAfterRevision() uint64 {
@@ -1387,7 +1387,7 @@ type ChangesResponse struct {
 
 func (x *ChangesResponse) Reset() {
 	*x = ChangesResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[20]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1399,7 @@ func (x *ChangesResponse) String() string {
 func (*ChangesResponse) ProtoMessage() {}
 
 func (x *ChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[20]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1412,7 @@ func (x *ChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesResponse.ProtoReflect.Descriptor instead.
 func (*ChangesResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{20}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ChangesResponse) GetChanges() []*Change {
@@ -1440,7 +1440,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[21]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1452,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[21]
+	mi := &file_decisiongate_plugin_v1_store_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1465,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP(), []int{21}
+	return file_decisiongate_plugin_v1_store_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Change) GetRevision() uint64 {
@@ -1489,11 +1489,11 @@ func (x *Change) GetDeleted() bool {
 	return false
 }
 
-var File_decisiongate_plugin_v1alpha1_store_proto protoreflect.FileDescriptor
+var File_decisiongate_plugin_v1_store_proto protoreflect.FileDescriptor
 
-const file_decisiongate_plugin_v1alpha1_store_proto_rawDesc = "" +
+const file_decisiongate_plugin_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"(decisiongate/plugin/v1alpha1/store.proto\x12\x1cdecisiongate.plugin.v1alpha1\"\x91\x01\n" +
+	"\"decisiongate/plugin/v1/store.proto\x12\x16decisiongate.plugin.v1\"\x91\x01\n" +
 	"\x03Key\x12\x1e\n" +
 	"\n" +
 	"collection\x18\x01 \x01(\tR\n" +
@@ -1502,9 +1502,9 @@ const file_decisiongate_plugin_v1alpha1_store_proto_rawDesc = "" +
 	"\tnamespace\x18\x03 \x01(\x04R\tnamespace\x12\x12\n" +
 	"\x04path\x18\x04 \x03(\fR\x04path\x12 \n" +
 	"\fon_behalf_of\x18\x05 \x01(\x04R\n" +
-	"onBehalfOf\"\x9f\x01\n" +
-	"\x06Record\x123\n" +
-	"\x03key\x18\x01 \x01(\v2!.decisiongate.plugin.v1alpha1.KeyR\x03key\x12\x18\n" +
+	"onBehalfOf\"\x99\x01\n" +
+	"\x06Record\x12-\n" +
+	"\x03key\x18\x01 \x01(\v2\x1b.decisiongate.plugin.v1.KeyR\x03key\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04body\x18\x04 \x01(\fR\x04body\x12\x16\n" +
@@ -1517,12 +1517,12 @@ const file_decisiongate_plugin_v1alpha1_store_proto_rawDesc = "" +
 	"\x17max_commits_per_request\x18\x04 \x01(\rR\x14maxCommitsPerRequest\x12'\n" +
 	"\x10max_keys_per_get\x18\x05 \x01(\rR\rmaxKeysPerGet\x12*\n" +
 	"\x11commit_id_seconds\x18\x06 \x01(\x04R\x0fcommitIdSeconds\x12\x1a\n" +
-	"\brevision\x18\a \x01(\x04R\brevision\"C\n" +
+	"\brevision\x18\a \x01(\x04R\brevision\"=\n" +
 	"\n" +
-	"GetRequest\x125\n" +
-	"\x04keys\x18\x01 \x03(\v2!.decisiongate.plugin.v1alpha1.KeyR\x04keys\"M\n" +
-	"\vGetResponse\x12>\n" +
-	"\arecords\x18\x01 \x03(\v2$.decisiongate.plugin.v1alpha1.RecordR\arecords\"\xee\x01\n" +
+	"GetRequest\x12/\n" +
+	"\x04keys\x18\x01 \x03(\v2\x1b.decisiongate.plugin.v1.KeyR\x04keys\"G\n" +
+	"\vGetResponse\x128\n" +
+	"\arecords\x18\x01 \x03(\v2\x1e.decisiongate.plugin.v1.RecordR\arecords\"\xee\x01\n" +
 	"\vScanRequest\x12\x1e\n" +
 	"\n" +
 	"collection\x18\x01 \x01(\tR\n" +
@@ -1535,141 +1535,141 @@ const file_decisiongate_plugin_v1alpha1_store_proto_rawDesc = "" +
 	"\x05limit\x18\x06 \x01(\x04R\x05limit\x12\x18\n" +
 	"\areverse\x18\a \x01(\bR\areverse\x12 \n" +
 	"\fon_behalf_of\x18\b \x01(\x04R\n" +
-	"onBehalfOf\"N\n" +
-	"\fScanResponse\x12>\n" +
-	"\arecords\x18\x01 \x03(\v2$.decisiongate.plugin.v1alpha1.RecordR\arecords\"O\n" +
-	"\rCommitRequest\x12>\n" +
-	"\acommits\x18\x01 \x03(\v2$.decisiongate.plugin.v1alpha1.CommitR\acommits\"L\n" +
+	"onBehalfOf\"H\n" +
+	"\fScanResponse\x128\n" +
+	"\arecords\x18\x01 \x03(\v2\x1e.decisiongate.plugin.v1.RecordR\arecords\"I\n" +
+	"\rCommitRequest\x128\n" +
+	"\acommits\x18\x01 \x03(\v2\x1e.decisiongate.plugin.v1.CommitR\acommits\"F\n" +
 	"\x06Commit\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\fR\x02id\x122\n" +
-	"\x03ops\x18\x02 \x03(\v2 .decisiongate.plugin.v1alpha1.OpR\x03ops\"\xb8\x01\n" +
-	"\x02Op\x125\n" +
-	"\x03put\x18\x01 \x01(\v2!.decisiongate.plugin.v1alpha1.PutH\x00R\x03put\x12>\n" +
-	"\x06delete\x18\x02 \x01(\v2$.decisiongate.plugin.v1alpha1.DeleteH\x00R\x06delete\x125\n" +
-	"\x03add\x18\x03 \x01(\v2!.decisiongate.plugin.v1alpha1.AddH\x00R\x03addB\x04\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12,\n" +
+	"\x03ops\x18\x02 \x03(\v2\x1a.decisiongate.plugin.v1.OpR\x03ops\"\xa6\x01\n" +
+	"\x02Op\x12/\n" +
+	"\x03put\x18\x01 \x01(\v2\x1b.decisiongate.plugin.v1.PutH\x00R\x03put\x128\n" +
+	"\x06delete\x18\x02 \x01(\v2\x1e.decisiongate.plugin.v1.DeleteH\x00R\x06delete\x12/\n" +
+	"\x03add\x18\x03 \x01(\v2\x1b.decisiongate.plugin.v1.AddH\x00R\x03addB\x04\n" +
 	"\x02op\"\\\n" +
 	"\x06Expect\x12\x12\n" +
 	"\x03any\x18\x01 \x01(\bH\x00R\x03any\x12\x18\n" +
 	"\x06absent\x18\x02 \x01(\bH\x00R\x06absent\x12\x1a\n" +
 	"\aversion\x18\x03 \x01(\x04H\x00R\aversionB\b\n" +
-	"\x06expect\"\x8c\x01\n" +
-	"\x03Put\x123\n" +
-	"\x03key\x18\x01 \x01(\v2!.decisiongate.plugin.v1alpha1.KeyR\x03key\x12\x12\n" +
-	"\x04body\x18\x02 \x01(\fR\x04body\x12<\n" +
-	"\x06expect\x18\x03 \x01(\v2$.decisiongate.plugin.v1alpha1.ExpectR\x06expect\"{\n" +
-	"\x06Delete\x123\n" +
-	"\x03key\x18\x01 \x01(\v2!.decisiongate.plugin.v1alpha1.KeyR\x03key\x12<\n" +
-	"\x06expect\x18\x02 \x01(\v2$.decisiongate.plugin.v1alpha1.ExpectR\x06expect\"b\n" +
-	"\x03Add\x123\n" +
-	"\x03key\x18\x01 \x01(\v2!.decisiongate.plugin.v1alpha1.KeyR\x03key\x12\x14\n" +
+	"\x06expect\"\x80\x01\n" +
+	"\x03Put\x12-\n" +
+	"\x03key\x18\x01 \x01(\v2\x1b.decisiongate.plugin.v1.KeyR\x03key\x12\x12\n" +
+	"\x04body\x18\x02 \x01(\fR\x04body\x126\n" +
+	"\x06expect\x18\x03 \x01(\v2\x1e.decisiongate.plugin.v1.ExpectR\x06expect\"o\n" +
+	"\x06Delete\x12-\n" +
+	"\x03key\x18\x01 \x01(\v2\x1b.decisiongate.plugin.v1.KeyR\x03key\x126\n" +
+	"\x06expect\x18\x02 \x01(\v2\x1e.decisiongate.plugin.v1.ExpectR\x06expect\"\\\n" +
+	"\x03Add\x12-\n" +
+	"\x03key\x18\x01 \x01(\v2\x1b.decisiongate.plugin.v1.KeyR\x03key\x12\x14\n" +
 	"\x05delta\x18\x02 \x01(\x12R\x05delta\x12\x10\n" +
-	"\x03max\x18\x03 \x01(\x04R\x03max\"S\n" +
-	"\x0eCommitResponse\x12A\n" +
-	"\boutcomes\x18\x01 \x03(\v2%.decisiongate.plugin.v1alpha1.OutcomeR\boutcomes\"\xa0\x01\n" +
-	"\aOutcome\x12G\n" +
-	"\tcommitted\x18\x01 \x01(\v2'.decisiongate.plugin.v1alpha1.CommittedH\x00R\tcommitted\x12A\n" +
-	"\arefusal\x18\x02 \x01(\v2%.decisiongate.plugin.v1alpha1.RefusalH\x00R\arefusalB\t\n" +
+	"\x03max\x18\x03 \x01(\x04R\x03max\"M\n" +
+	"\x0eCommitResponse\x12;\n" +
+	"\boutcomes\x18\x01 \x03(\v2\x1f.decisiongate.plugin.v1.OutcomeR\boutcomes\"\x94\x01\n" +
+	"\aOutcome\x12A\n" +
+	"\tcommitted\x18\x01 \x01(\v2!.decisiongate.plugin.v1.CommittedH\x00R\tcommitted\x12;\n" +
+	"\arefusal\x18\x02 \x01(\v2\x1f.decisiongate.plugin.v1.RefusalH\x00R\arefusalB\t\n" +
 	"\aoutcome\"C\n" +
 	"\tCommitted\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x1a\n" +
-	"\bversions\x18\x02 \x03(\x04R\bversions\"\x92\x01\n" +
-	"\aRefusal\x12C\n" +
-	"\x06reason\x18\x01 \x01(\x0e2+.decisiongate.plugin.v1alpha1.RefusalReasonR\x06reason\x12\x0e\n" +
+	"\bversions\x18\x02 \x03(\x04R\bversions\"\x8c\x01\n" +
+	"\aRefusal\x12=\n" +
+	"\x06reason\x18\x01 \x01(\x0e2%.decisiongate.plugin.v1.RefusalReasonR\x06reason\x12\x0e\n" +
 	"\x02op\x18\x02 \x01(\rR\x02op\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\"Y\n" +
 	"\x0eChangesRequest\x12%\n" +
 	"\x0eafter_revision\x18\x01 \x01(\x04R\rafterRevision\x12 \n" +
-	"\vcollections\x18\x02 \x03(\tR\vcollections\"~\n" +
-	"\x0fChangesResponse\x12>\n" +
-	"\achanges\x18\x01 \x03(\v2$.decisiongate.plugin.v1alpha1.ChangeR\achanges\x12+\n" +
-	"\x11complete_revision\x18\x02 \x01(\x04R\x10completeRevision\"s\n" +
+	"\vcollections\x18\x02 \x03(\tR\vcollections\"x\n" +
+	"\x0fChangesResponse\x128\n" +
+	"\achanges\x18\x01 \x03(\v2\x1e.decisiongate.plugin.v1.ChangeR\achanges\x12+\n" +
+	"\x11complete_revision\x18\x02 \x01(\x04R\x10completeRevision\"m\n" +
 	"\x06Change\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x04R\brevision\x123\n" +
-	"\x03key\x18\x02 \x01(\v2!.decisiongate.plugin.v1alpha1.KeyR\x03key\x12\x18\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\x12-\n" +
+	"\x03key\x18\x02 \x01(\v2\x1b.decisiongate.plugin.v1.KeyR\x03key\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\bR\adeleted*\x82\x01\n" +
 	"\rRefusalReason\x12\x1e\n" +
 	"\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17REFUSAL_REASON_CONFLICT\x10\x01\x12\x18\n" +
 	"\x14REFUSAL_REASON_LIMIT\x10\x02\x12\x1a\n" +
-	"\x16REFUSAL_REASON_INVALID\x10\x032\xfe\x03\n" +
-	"\x05Store\x12i\n" +
-	"\bDescribe\x12-.decisiongate.plugin.v1alpha1.DescribeRequest\x1a..decisiongate.plugin.v1alpha1.DescribeResponse\x12Z\n" +
-	"\x03Get\x12(.decisiongate.plugin.v1alpha1.GetRequest\x1a).decisiongate.plugin.v1alpha1.GetResponse\x12_\n" +
-	"\x04Scan\x12).decisiongate.plugin.v1alpha1.ScanRequest\x1a*.decisiongate.plugin.v1alpha1.ScanResponse0\x01\x12c\n" +
-	"\x06Commit\x12+.decisiongate.plugin.v1alpha1.CommitRequest\x1a,.decisiongate.plugin.v1alpha1.CommitResponse\x12h\n" +
-	"\aChanges\x12,.decisiongate.plugin.v1alpha1.ChangesRequest\x1a-.decisiongate.plugin.v1alpha1.ChangesResponse0\x01BhZfgithub.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1;pluginv1alpha1b\x06proto3"
+	"\x16REFUSAL_REASON_INVALID\x10\x032\xc2\x03\n" +
+	"\x05Store\x12]\n" +
+	"\bDescribe\x12'.decisiongate.plugin.v1.DescribeRequest\x1a(.decisiongate.plugin.v1.DescribeResponse\x12N\n" +
+	"\x03Get\x12\".decisiongate.plugin.v1.GetRequest\x1a#.decisiongate.plugin.v1.GetResponse\x12S\n" +
+	"\x04Scan\x12#.decisiongate.plugin.v1.ScanRequest\x1a$.decisiongate.plugin.v1.ScanResponse0\x01\x12W\n" +
+	"\x06Commit\x12%.decisiongate.plugin.v1.CommitRequest\x1a&.decisiongate.plugin.v1.CommitResponse\x12\\\n" +
+	"\aChanges\x12&.decisiongate.plugin.v1.ChangesRequest\x1a'.decisiongate.plugin.v1.ChangesResponse0\x01B\\ZZgithub.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1;pluginv1b\x06proto3"
 
 var (
-	file_decisiongate_plugin_v1alpha1_store_proto_rawDescOnce sync.Once
-	file_decisiongate_plugin_v1alpha1_store_proto_rawDescData []byte
+	file_decisiongate_plugin_v1_store_proto_rawDescOnce sync.Once
+	file_decisiongate_plugin_v1_store_proto_rawDescData []byte
 )
 
-func file_decisiongate_plugin_v1alpha1_store_proto_rawDescGZIP() []byte {
-	file_decisiongate_plugin_v1alpha1_store_proto_rawDescOnce.Do(func() {
-		file_decisiongate_plugin_v1alpha1_store_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1alpha1_store_proto_rawDesc), len(file_decisiongate_plugin_v1alpha1_store_proto_rawDesc)))
+func file_decisiongate_plugin_v1_store_proto_rawDescGZIP() []byte {
+	file_decisiongate_plugin_v1_store_proto_rawDescOnce.Do(func() {
+		file_decisiongate_plugin_v1_store_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1_store_proto_rawDesc), len(file_decisiongate_plugin_v1_store_proto_rawDesc)))
 	})
-	return file_decisiongate_plugin_v1alpha1_store_proto_rawDescData
+	return file_decisiongate_plugin_v1_store_proto_rawDescData
 }
 
-var file_decisiongate_plugin_v1alpha1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_decisiongate_plugin_v1alpha1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
-var file_decisiongate_plugin_v1alpha1_store_proto_goTypes = []any{
-	(RefusalReason)(0),       // 0: decisiongate.plugin.v1alpha1.RefusalReason
-	(*Key)(nil),              // 1: decisiongate.plugin.v1alpha1.Key
-	(*Record)(nil),           // 2: decisiongate.plugin.v1alpha1.Record
-	(*DescribeRequest)(nil),  // 3: decisiongate.plugin.v1alpha1.DescribeRequest
-	(*DescribeResponse)(nil), // 4: decisiongate.plugin.v1alpha1.DescribeResponse
-	(*GetRequest)(nil),       // 5: decisiongate.plugin.v1alpha1.GetRequest
-	(*GetResponse)(nil),      // 6: decisiongate.plugin.v1alpha1.GetResponse
-	(*ScanRequest)(nil),      // 7: decisiongate.plugin.v1alpha1.ScanRequest
-	(*ScanResponse)(nil),     // 8: decisiongate.plugin.v1alpha1.ScanResponse
-	(*CommitRequest)(nil),    // 9: decisiongate.plugin.v1alpha1.CommitRequest
-	(*Commit)(nil),           // 10: decisiongate.plugin.v1alpha1.Commit
-	(*Op)(nil),               // 11: decisiongate.plugin.v1alpha1.Op
-	(*Expect)(nil),           // 12: decisiongate.plugin.v1alpha1.Expect
-	(*Put)(nil),              // 13: decisiongate.plugin.v1alpha1.Put
-	(*Delete)(nil),           // 14: decisiongate.plugin.v1alpha1.Delete
-	(*Add)(nil),              // 15: decisiongate.plugin.v1alpha1.Add
-	(*CommitResponse)(nil),   // 16: decisiongate.plugin.v1alpha1.CommitResponse
-	(*Outcome)(nil),          // 17: decisiongate.plugin.v1alpha1.Outcome
-	(*Committed)(nil),        // 18: decisiongate.plugin.v1alpha1.Committed
-	(*Refusal)(nil),          // 19: decisiongate.plugin.v1alpha1.Refusal
-	(*ChangesRequest)(nil),   // 20: decisiongate.plugin.v1alpha1.ChangesRequest
-	(*ChangesResponse)(nil),  // 21: decisiongate.plugin.v1alpha1.ChangesResponse
-	(*Change)(nil),           // 22: decisiongate.plugin.v1alpha1.Change
+var file_decisiongate_plugin_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_decisiongate_plugin_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_decisiongate_plugin_v1_store_proto_goTypes = []any{
+	(RefusalReason)(0),       // 0: decisiongate.plugin.v1.RefusalReason
+	(*Key)(nil),              // 1: decisiongate.plugin.v1.Key
+	(*Record)(nil),           // 2: decisiongate.plugin.v1.Record
+	(*DescribeRequest)(nil),  // 3: decisiongate.plugin.v1.DescribeRequest
+	(*DescribeResponse)(nil), // 4: decisiongate.plugin.v1.DescribeResponse
+	(*GetRequest)(nil),       // 5: decisiongate.plugin.v1.GetRequest
+	(*GetResponse)(nil),      // 6: decisiongate.plugin.v1.GetResponse
+	(*ScanRequest)(nil),      // 7: decisiongate.plugin.v1.ScanRequest
+	(*ScanResponse)(nil),     // 8: decisiongate.plugin.v1.ScanResponse
+	(*CommitRequest)(nil),    // 9: decisiongate.plugin.v1.CommitRequest
+	(*Commit)(nil),           // 10: decisiongate.plugin.v1.Commit
+	(*Op)(nil),               // 11: decisiongate.plugin.v1.Op
+	(*Expect)(nil),           // 12: decisiongate.plugin.v1.Expect
+	(*Put)(nil),              // 13: decisiongate.plugin.v1.Put
+	(*Delete)(nil),           // 14: decisiongate.plugin.v1.Delete
+	(*Add)(nil),              // 15: decisiongate.plugin.v1.Add
+	(*CommitResponse)(nil),   // 16: decisiongate.plugin.v1.CommitResponse
+	(*Outcome)(nil),          // 17: decisiongate.plugin.v1.Outcome
+	(*Committed)(nil),        // 18: decisiongate.plugin.v1.Committed
+	(*Refusal)(nil),          // 19: decisiongate.plugin.v1.Refusal
+	(*ChangesRequest)(nil),   // 20: decisiongate.plugin.v1.ChangesRequest
+	(*ChangesResponse)(nil),  // 21: decisiongate.plugin.v1.ChangesResponse
+	(*Change)(nil),           // 22: decisiongate.plugin.v1.Change
 }
-var file_decisiongate_plugin_v1alpha1_store_proto_depIdxs = []int32{
-	1,  // 0: decisiongate.plugin.v1alpha1.Record.key:type_name -> decisiongate.plugin.v1alpha1.Key
-	1,  // 1: decisiongate.plugin.v1alpha1.GetRequest.keys:type_name -> decisiongate.plugin.v1alpha1.Key
-	2,  // 2: decisiongate.plugin.v1alpha1.GetResponse.records:type_name -> decisiongate.plugin.v1alpha1.Record
-	2,  // 3: decisiongate.plugin.v1alpha1.ScanResponse.records:type_name -> decisiongate.plugin.v1alpha1.Record
-	10, // 4: decisiongate.plugin.v1alpha1.CommitRequest.commits:type_name -> decisiongate.plugin.v1alpha1.Commit
-	11, // 5: decisiongate.plugin.v1alpha1.Commit.ops:type_name -> decisiongate.plugin.v1alpha1.Op
-	13, // 6: decisiongate.plugin.v1alpha1.Op.put:type_name -> decisiongate.plugin.v1alpha1.Put
-	14, // 7: decisiongate.plugin.v1alpha1.Op.delete:type_name -> decisiongate.plugin.v1alpha1.Delete
-	15, // 8: decisiongate.plugin.v1alpha1.Op.add:type_name -> decisiongate.plugin.v1alpha1.Add
-	1,  // 9: decisiongate.plugin.v1alpha1.Put.key:type_name -> decisiongate.plugin.v1alpha1.Key
-	12, // 10: decisiongate.plugin.v1alpha1.Put.expect:type_name -> decisiongate.plugin.v1alpha1.Expect
-	1,  // 11: decisiongate.plugin.v1alpha1.Delete.key:type_name -> decisiongate.plugin.v1alpha1.Key
-	12, // 12: decisiongate.plugin.v1alpha1.Delete.expect:type_name -> decisiongate.plugin.v1alpha1.Expect
-	1,  // 13: decisiongate.plugin.v1alpha1.Add.key:type_name -> decisiongate.plugin.v1alpha1.Key
-	17, // 14: decisiongate.plugin.v1alpha1.CommitResponse.outcomes:type_name -> decisiongate.plugin.v1alpha1.Outcome
-	18, // 15: decisiongate.plugin.v1alpha1.Outcome.committed:type_name -> decisiongate.plugin.v1alpha1.Committed
-	19, // 16: decisiongate.plugin.v1alpha1.Outcome.refusal:type_name -> decisiongate.plugin.v1alpha1.Refusal
-	0,  // 17: decisiongate.plugin.v1alpha1.Refusal.reason:type_name -> decisiongate.plugin.v1alpha1.RefusalReason
-	22, // 18: decisiongate.plugin.v1alpha1.ChangesResponse.changes:type_name -> decisiongate.plugin.v1alpha1.Change
-	1,  // 19: decisiongate.plugin.v1alpha1.Change.key:type_name -> decisiongate.plugin.v1alpha1.Key
-	3,  // 20: decisiongate.plugin.v1alpha1.Store.Describe:input_type -> decisiongate.plugin.v1alpha1.DescribeRequest
-	5,  // 21: decisiongate.plugin.v1alpha1.Store.Get:input_type -> decisiongate.plugin.v1alpha1.GetRequest
-	7,  // 22: decisiongate.plugin.v1alpha1.Store.Scan:input_type -> decisiongate.plugin.v1alpha1.ScanRequest
-	9,  // 23: decisiongate.plugin.v1alpha1.Store.Commit:input_type -> decisiongate.plugin.v1alpha1.CommitRequest
-	20, // 24: decisiongate.plugin.v1alpha1.Store.Changes:input_type -> decisiongate.plugin.v1alpha1.ChangesRequest
-	4,  // 25: decisiongate.plugin.v1alpha1.Store.Describe:output_type -> decisiongate.plugin.v1alpha1.DescribeResponse
-	6,  // 26: decisiongate.plugin.v1alpha1.Store.Get:output_type -> decisiongate.plugin.v1alpha1.GetResponse
-	8,  // 27: decisiongate.plugin.v1alpha1.Store.Scan:output_type -> decisiongate.plugin.v1alpha1.ScanResponse
-	16, // 28: decisiongate.plugin.v1alpha1.Store.Commit:output_type -> decisiongate.plugin.v1alpha1.CommitResponse
-	21, // 29: decisiongate.plugin.v1alpha1.Store.Changes:output_type -> decisiongate.plugin.v1alpha1.ChangesResponse
+var file_decisiongate_plugin_v1_store_proto_depIdxs = []int32{
+	1,  // 0: decisiongate.plugin.v1.Record.key:type_name -> decisiongate.plugin.v1.Key
+	1,  // 1: decisiongate.plugin.v1.GetRequest.keys:type_name -> decisiongate.plugin.v1.Key
+	2,  // 2: decisiongate.plugin.v1.GetResponse.records:type_name -> decisiongate.plugin.v1.Record
+	2,  // 3: decisiongate.plugin.v1.ScanResponse.records:type_name -> decisiongate.plugin.v1.Record
+	10, // 4: decisiongate.plugin.v1.CommitRequest.commits:type_name -> decisiongate.plugin.v1.Commit
+	11, // 5: decisiongate.plugin.v1.Commit.ops:type_name -> decisiongate.plugin.v1.Op
+	13, // 6: decisiongate.plugin.v1.Op.put:type_name -> decisiongate.plugin.v1.Put
+	14, // 7: decisiongate.plugin.v1.Op.delete:type_name -> decisiongate.plugin.v1.Delete
+	15, // 8: decisiongate.plugin.v1.Op.add:type_name -> decisiongate.plugin.v1.Add
+	1,  // 9: decisiongate.plugin.v1.Put.key:type_name -> decisiongate.plugin.v1.Key
+	12, // 10: decisiongate.plugin.v1.Put.expect:type_name -> decisiongate.plugin.v1.Expect
+	1,  // 11: decisiongate.plugin.v1.Delete.key:type_name -> decisiongate.plugin.v1.Key
+	12, // 12: decisiongate.plugin.v1.Delete.expect:type_name -> decisiongate.plugin.v1.Expect
+	1,  // 13: decisiongate.plugin.v1.Add.key:type_name -> decisiongate.plugin.v1.Key
+	17, // 14: decisiongate.plugin.v1.CommitResponse.outcomes:type_name -> decisiongate.plugin.v1.Outcome
+	18, // 15: decisiongate.plugin.v1.Outcome.committed:type_name -> decisiongate.plugin.v1.Committed
+	19, // 16: decisiongate.plugin.v1.Outcome.refusal:type_name -> decisiongate.plugin.v1.Refusal
+	0,  // 17: decisiongate.plugin.v1.Refusal.reason:type_name -> decisiongate.plugin.v1.RefusalReason
+	22, // 18: decisiongate.plugin.v1.ChangesResponse.changes:type_name -> decisiongate.plugin.v1.Change
+	1,  // 19: decisiongate.plugin.v1.Change.key:type_name -> decisiongate.plugin.v1.Key
+	3,  // 20: decisiongate.plugin.v1.Store.Describe:input_type -> decisiongate.plugin.v1.DescribeRequest
+	5,  // 21: decisiongate.plugin.v1.Store.Get:input_type -> decisiongate.plugin.v1.GetRequest
+	7,  // 22: decisiongate.plugin.v1.Store.Scan:input_type -> decisiongate.plugin.v1.ScanRequest
+	9,  // 23: decisiongate.plugin.v1.Store.Commit:input_type -> decisiongate.plugin.v1.CommitRequest
+	20, // 24: decisiongate.plugin.v1.Store.Changes:input_type -> decisiongate.plugin.v1.ChangesRequest
+	4,  // 25: decisiongate.plugin.v1.Store.Describe:output_type -> decisiongate.plugin.v1.DescribeResponse
+	6,  // 26: decisiongate.plugin.v1.Store.Get:output_type -> decisiongate.plugin.v1.GetResponse
+	8,  // 27: decisiongate.plugin.v1.Store.Scan:output_type -> decisiongate.plugin.v1.ScanResponse
+	16, // 28: decisiongate.plugin.v1.Store.Commit:output_type -> decisiongate.plugin.v1.CommitResponse
+	21, // 29: decisiongate.plugin.v1.Store.Changes:output_type -> decisiongate.plugin.v1.ChangesResponse
 	25, // [25:30] is the sub-list for method output_type
 	20, // [20:25] is the sub-list for method input_type
 	20, // [20:20] is the sub-list for extension type_name
@@ -1677,22 +1677,22 @@ var file_decisiongate_plugin_v1alpha1_store_proto_depIdxs = []int32{
 	0,  // [0:20] is the sub-list for field type_name
 }
 
-func init() { file_decisiongate_plugin_v1alpha1_store_proto_init() }
-func file_decisiongate_plugin_v1alpha1_store_proto_init() {
-	if File_decisiongate_plugin_v1alpha1_store_proto != nil {
+func init() { file_decisiongate_plugin_v1_store_proto_init() }
+func file_decisiongate_plugin_v1_store_proto_init() {
+	if File_decisiongate_plugin_v1_store_proto != nil {
 		return
 	}
-	file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[10].OneofWrappers = []any{
+	file_decisiongate_plugin_v1_store_proto_msgTypes[10].OneofWrappers = []any{
 		(*Op_Put)(nil),
 		(*Op_Delete)(nil),
 		(*Op_Add)(nil),
 	}
-	file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[11].OneofWrappers = []any{
+	file_decisiongate_plugin_v1_store_proto_msgTypes[11].OneofWrappers = []any{
 		(*Expect_Any)(nil),
 		(*Expect_Absent)(nil),
 		(*Expect_Version)(nil),
 	}
-	file_decisiongate_plugin_v1alpha1_store_proto_msgTypes[16].OneofWrappers = []any{
+	file_decisiongate_plugin_v1_store_proto_msgTypes[16].OneofWrappers = []any{
 		(*Outcome_Committed)(nil),
 		(*Outcome_Refusal)(nil),
 	}
@@ -1700,18 +1700,18 @@ func file_decisiongate_plugin_v1alpha1_store_proto_init() {
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1alpha1_store_proto_rawDesc), len(file_decisiongate_plugin_v1alpha1_store_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1_store_proto_rawDesc), len(file_decisiongate_plugin_v1_store_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_decisiongate_plugin_v1alpha1_store_proto_goTypes,
-		DependencyIndexes: file_decisiongate_plugin_v1alpha1_store_proto_depIdxs,
-		EnumInfos:         file_decisiongate_plugin_v1alpha1_store_proto_enumTypes,
-		MessageInfos:      file_decisiongate_plugin_v1alpha1_store_proto_msgTypes,
+		GoTypes:           file_decisiongate_plugin_v1_store_proto_goTypes,
+		DependencyIndexes: file_decisiongate_plugin_v1_store_proto_depIdxs,
+		EnumInfos:         file_decisiongate_plugin_v1_store_proto_enumTypes,
+		MessageInfos:      file_decisiongate_plugin_v1_store_proto_msgTypes,
 	}.Build()
-	File_decisiongate_plugin_v1alpha1_store_proto = out.File
-	file_decisiongate_plugin_v1alpha1_store_proto_goTypes = nil
-	file_decisiongate_plugin_v1alpha1_store_proto_depIdxs = nil
+	File_decisiongate_plugin_v1_store_proto = out.File
+	file_decisiongate_plugin_v1_store_proto_goTypes = nil
+	file_decisiongate_plugin_v1_store_proto_depIdxs = nil
 }

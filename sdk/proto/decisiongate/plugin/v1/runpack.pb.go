@@ -2,9 +2,9 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: decisiongate/plugin/v1alpha1/runpack.proto
+// source: decisiongate/plugin/v1/runpack.proto
 
-package pluginv1alpha1
+package pluginv1
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -36,7 +36,7 @@ type BundleKey struct {
 
 func (x *BundleKey) Reset() {
 	*x = BundleKey{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[0]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -48,7 +48,7 @@ func (x *BundleKey) String() string {
 func (*BundleKey) ProtoMessage() {}
 
 func (x *BundleKey) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[0]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -61,7 +61,7 @@ func (x *BundleKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleKey.ProtoReflect.Descriptor instead.
 func (*BundleKey) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{0}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *BundleKey) GetTenant() uint64 {
@@ -109,7 +109,7 @@ type BeginRequest struct {
 
 func (x *BeginRequest) Reset() {
 	*x = BeginRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[1]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -121,7 +121,7 @@ func (x *BeginRequest) String() string {
 func (*BeginRequest) ProtoMessage() {}
 
 func (x *BeginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[1]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -134,7 +134,7 @@ func (x *BeginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginRequest.ProtoReflect.Descriptor instead.
 func (*BeginRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{1}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *BeginRequest) GetKey() *BundleKey {
@@ -160,7 +160,7 @@ type BeginResponse struct {
 
 func (x *BeginResponse) Reset() {
 	*x = BeginResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[2]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -172,7 +172,7 @@ func (x *BeginResponse) String() string {
 func (*BeginResponse) ProtoMessage() {}
 
 func (x *BeginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[2]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -185,7 +185,7 @@ func (x *BeginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginResponse.ProtoReflect.Descriptor instead.
 func (*BeginResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{2}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *BeginResponse) GetId() string {
@@ -208,7 +208,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[3]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -220,7 +220,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[3]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -233,7 +233,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{3}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *WriteRequest) GetPart() isWriteRequest_Part {
@@ -287,7 +287,7 @@ type WriteHeader struct {
 
 func (x *WriteHeader) Reset() {
 	*x = WriteHeader{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[4]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -299,7 +299,7 @@ func (x *WriteHeader) String() string {
 func (*WriteHeader) ProtoMessage() {}
 
 func (x *WriteHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[4]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -312,7 +312,7 @@ func (x *WriteHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteHeader.ProtoReflect.Descriptor instead.
 func (*WriteHeader) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{4}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *WriteHeader) GetId() string {
@@ -339,7 +339,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[5]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -351,7 +351,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[5]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -364,7 +364,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{5}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *WriteResponse) GetSize() uint64 {
@@ -393,7 +393,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[6]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -405,7 +405,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[6]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -418,7 +418,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{6}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *FinishRequest) GetId() string {
@@ -451,7 +451,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[7]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +463,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[7]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +476,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{7}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FinishResponse) GetUri() string {
@@ -495,7 +495,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[8]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +507,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[8]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,7 +520,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{8}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AbortRequest) GetId() string {
@@ -538,7 +538,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[9]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -550,7 +550,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[9]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -563,7 +563,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{9}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{9}
 }
 
 type OpenRequest struct {
@@ -576,7 +576,7 @@ type OpenRequest struct {
 
 func (x *OpenRequest) Reset() {
 	*x = OpenRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[10]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +588,7 @@ func (x *OpenRequest) String() string {
 func (*OpenRequest) ProtoMessage() {}
 
 func (x *OpenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[10]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +601,7 @@ func (x *OpenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRequest.ProtoReflect.Descriptor instead.
 func (*OpenRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{10}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *OpenRequest) GetUri() string {
@@ -627,7 +627,7 @@ type OpenResponse struct {
 
 func (x *OpenResponse) Reset() {
 	*x = OpenResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[11]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -639,7 +639,7 @@ func (x *OpenResponse) String() string {
 func (*OpenResponse) ProtoMessage() {}
 
 func (x *OpenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[11]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -652,7 +652,7 @@ func (x *OpenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResponse.ProtoReflect.Descriptor instead.
 func (*OpenResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{11}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OpenResponse) GetChunk() []byte {
@@ -673,7 +673,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[12]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -685,7 +685,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[12]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -698,7 +698,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{12}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListRequest) GetTenant() uint64 {
@@ -724,7 +724,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[13]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +736,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[13]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +749,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{13}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListResponse) GetBundles() []*Bundle {
@@ -773,7 +773,7 @@ type Bundle struct {
 
 func (x *Bundle) Reset() {
 	*x = Bundle{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[14]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +785,7 @@ func (x *Bundle) String() string {
 func (*Bundle) ProtoMessage() {}
 
 func (x *Bundle) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[14]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +798,7 @@ func (x *Bundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
 func (*Bundle) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{14}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Bundle) GetUri() string {
@@ -854,7 +854,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[15]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +866,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[15]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +879,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{15}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *File) GetPath() string {
@@ -912,7 +912,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[16]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -924,7 +924,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[16]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -937,7 +937,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{16}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteRequest) GetUri() string {
@@ -955,7 +955,7 @@ type DeleteResponse struct {
 
 func (x *DeleteResponse) Reset() {
 	*x = DeleteResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[17]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +967,7 @@ func (x *DeleteResponse) String() string {
 func (*DeleteResponse) ProtoMessage() {}
 
 func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[17]
+	mi := &file_decisiongate_plugin_v1_runpack_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,31 +980,31 @@ func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteResponse.ProtoReflect.Descriptor instead.
 func (*DeleteResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP(), []int{17}
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP(), []int{17}
 }
 
-var File_decisiongate_plugin_v1alpha1_runpack_proto protoreflect.FileDescriptor
+var File_decisiongate_plugin_v1_runpack_proto protoreflect.FileDescriptor
 
-const file_decisiongate_plugin_v1alpha1_runpack_proto_rawDesc = "" +
+const file_decisiongate_plugin_v1_runpack_proto_rawDesc = "" +
 	"\n" +
-	"*decisiongate/plugin/v1alpha1/runpack.proto\x12\x1cdecisiongate.plugin.v1alpha1\"\x90\x01\n" +
+	"$decisiongate/plugin/v1/runpack.proto\x12\x16decisiongate.plugin.v1\"\x90\x01\n" +
 	"\tBundleKey\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\x04R\x06tenant\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\x04R\tnamespace\x12\x1a\n" +
 	"\bscenario\x18\x03 \x01(\tR\bscenario\x12\x10\n" +
 	"\x03run\x18\x04 \x01(\tR\x03run\x12\x1f\n" +
 	"\vspec_sha256\x18\x05 \x01(\tR\n" +
-	"specSha256\"\xcc\x01\n" +
-	"\fBeginRequest\x129\n" +
-	"\x03key\x18\x01 \x01(\v2'.decisiongate.plugin.v1alpha1.BundleKeyR\x03key\x12H\n" +
-	"\x04tags\x18\x02 \x03(\v24.decisiongate.plugin.v1alpha1.BeginRequest.TagsEntryR\x04tags\x1a7\n" +
+	"specSha256\"\xc0\x01\n" +
+	"\fBeginRequest\x123\n" +
+	"\x03key\x18\x01 \x01(\v2!.decisiongate.plugin.v1.BundleKeyR\x03key\x12B\n" +
+	"\x04tags\x18\x02 \x03(\v2..decisiongate.plugin.v1.BeginRequest.TagsEntryR\x04tags\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1f\n" +
 	"\rBeginResponse\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"s\n" +
-	"\fWriteRequest\x12C\n" +
-	"\x06header\x18\x01 \x01(\v2).decisiongate.plugin.v1alpha1.WriteHeaderH\x00R\x06header\x12\x16\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"m\n" +
+	"\fWriteRequest\x12=\n" +
+	"\x06header\x18\x01 \x01(\v2#.decisiongate.plugin.v1.WriteHeaderH\x00R\x06header\x12\x16\n" +
 	"\x05chunk\x18\x02 \x01(\fH\x00R\x05chunkB\x06\n" +
 	"\x04part\"1\n" +
 	"\vWriteHeader\x12\x0e\n" +
@@ -1029,16 +1029,16 @@ const file_decisiongate_plugin_v1alpha1_runpack_proto_rawDesc = "" +
 	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"C\n" +
 	"\vListRequest\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\x04R\x06tenant\x12\x1c\n" +
-	"\tnamespace\x18\x02 \x01(\x04R\tnamespace\"N\n" +
-	"\fListResponse\x12>\n" +
-	"\abundles\x18\x01 \x03(\v2$.decisiongate.plugin.v1alpha1.BundleR\abundles\"\xda\x02\n" +
+	"\tnamespace\x18\x02 \x01(\x04R\tnamespace\"H\n" +
+	"\fListResponse\x128\n" +
+	"\abundles\x18\x01 \x03(\v2\x1e.decisiongate.plugin.v1.BundleR\abundles\"\xc8\x02\n" +
 	"\x06Bundle\x12\x10\n" +
-	"\x03uri\x18\x01 \x01(\tR\x03uri\x129\n" +
-	"\x03key\x18\x02 \x01(\v2'.decisiongate.plugin.v1alpha1.BundleKeyR\x03key\x12B\n" +
-	"\x04tags\x18\x03 \x03(\v2..decisiongate.plugin.v1alpha1.Bundle.TagsEntryR\x04tags\x12#\n" +
+	"\x03uri\x18\x01 \x01(\tR\x03uri\x123\n" +
+	"\x03key\x18\x02 \x01(\v2!.decisiongate.plugin.v1.BundleKeyR\x03key\x12<\n" +
+	"\x04tags\x18\x03 \x03(\v2(.decisiongate.plugin.v1.Bundle.TagsEntryR\x04tags\x12#\n" +
 	"\rmanifest_path\x18\x04 \x01(\tR\fmanifestPath\x12'\n" +
-	"\x0fmanifest_sha256\x18\x05 \x01(\fR\x0emanifestSha256\x128\n" +
-	"\x05files\x18\x06 \x03(\v2\".decisiongate.plugin.v1alpha1.FileR\x05files\x1a7\n" +
+	"\x0fmanifest_sha256\x18\x05 \x01(\fR\x0emanifestSha256\x122\n" +
+	"\x05files\x18\x06 \x03(\v2\x1c.decisiongate.plugin.v1.FileR\x05files\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"F\n" +
@@ -1048,73 +1048,73 @@ const file_decisiongate_plugin_v1alpha1_runpack_proto_rawDesc = "" +
 	"\x06sha256\x18\x03 \x01(\fR\x06sha256\"!\n" +
 	"\rDeleteRequest\x12\x10\n" +
 	"\x03uri\x18\x01 \x01(\tR\x03uri\"\x10\n" +
-	"\x0eDeleteResponse2\xbd\x05\n" +
-	"\aRunpack\x12`\n" +
-	"\x05Begin\x12*.decisiongate.plugin.v1alpha1.BeginRequest\x1a+.decisiongate.plugin.v1alpha1.BeginResponse\x12b\n" +
-	"\x05Write\x12*.decisiongate.plugin.v1alpha1.WriteRequest\x1a+.decisiongate.plugin.v1alpha1.WriteResponse(\x01\x12c\n" +
-	"\x06Finish\x12+.decisiongate.plugin.v1alpha1.FinishRequest\x1a,.decisiongate.plugin.v1alpha1.FinishResponse\x12`\n" +
-	"\x05Abort\x12*.decisiongate.plugin.v1alpha1.AbortRequest\x1a+.decisiongate.plugin.v1alpha1.AbortResponse\x12_\n" +
-	"\x04Open\x12).decisiongate.plugin.v1alpha1.OpenRequest\x1a*.decisiongate.plugin.v1alpha1.OpenResponse0\x01\x12_\n" +
-	"\x04List\x12).decisiongate.plugin.v1alpha1.ListRequest\x1a*.decisiongate.plugin.v1alpha1.ListResponse0\x01\x12c\n" +
-	"\x06Delete\x12+.decisiongate.plugin.v1alpha1.DeleteRequest\x1a,.decisiongate.plugin.v1alpha1.DeleteResponseBhZfgithub.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1;pluginv1alpha1b\x06proto3"
+	"\x0eDeleteResponse2\xe9\x04\n" +
+	"\aRunpack\x12T\n" +
+	"\x05Begin\x12$.decisiongate.plugin.v1.BeginRequest\x1a%.decisiongate.plugin.v1.BeginResponse\x12V\n" +
+	"\x05Write\x12$.decisiongate.plugin.v1.WriteRequest\x1a%.decisiongate.plugin.v1.WriteResponse(\x01\x12W\n" +
+	"\x06Finish\x12%.decisiongate.plugin.v1.FinishRequest\x1a&.decisiongate.plugin.v1.FinishResponse\x12T\n" +
+	"\x05Abort\x12$.decisiongate.plugin.v1.AbortRequest\x1a%.decisiongate.plugin.v1.AbortResponse\x12S\n" +
+	"\x04Open\x12#.decisiongate.plugin.v1.OpenRequest\x1a$.decisiongate.plugin.v1.OpenResponse0\x01\x12S\n" +
+	"\x04List\x12#.decisiongate.plugin.v1.ListRequest\x1a$.decisiongate.plugin.v1.ListResponse0\x01\x12W\n" +
+	"\x06Delete\x12%.decisiongate.plugin.v1.DeleteRequest\x1a&.decisiongate.plugin.v1.DeleteResponseB\\ZZgithub.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1;pluginv1b\x06proto3"
 
 var (
-	file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescOnce sync.Once
-	file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescData []byte
+	file_decisiongate_plugin_v1_runpack_proto_rawDescOnce sync.Once
+	file_decisiongate_plugin_v1_runpack_proto_rawDescData []byte
 )
 
-func file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescGZIP() []byte {
-	file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescOnce.Do(func() {
-		file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1alpha1_runpack_proto_rawDesc), len(file_decisiongate_plugin_v1alpha1_runpack_proto_rawDesc)))
+func file_decisiongate_plugin_v1_runpack_proto_rawDescGZIP() []byte {
+	file_decisiongate_plugin_v1_runpack_proto_rawDescOnce.Do(func() {
+		file_decisiongate_plugin_v1_runpack_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1_runpack_proto_rawDesc), len(file_decisiongate_plugin_v1_runpack_proto_rawDesc)))
 	})
-	return file_decisiongate_plugin_v1alpha1_runpack_proto_rawDescData
+	return file_decisiongate_plugin_v1_runpack_proto_rawDescData
 }
 
-var file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
-var file_decisiongate_plugin_v1alpha1_runpack_proto_goTypes = []any{
-	(*BundleKey)(nil),      // 0: decisiongate.plugin.v1alpha1.BundleKey
-	(*BeginRequest)(nil),   // 1: decisiongate.plugin.v1alpha1.BeginRequest
-	(*BeginResponse)(nil),  // 2: decisiongate.plugin.v1alpha1.BeginResponse
-	(*WriteRequest)(nil),   // 3: decisiongate.plugin.v1alpha1.WriteRequest
-	(*WriteHeader)(nil),    // 4: decisiongate.plugin.v1alpha1.WriteHeader
-	(*WriteResponse)(nil),  // 5: decisiongate.plugin.v1alpha1.WriteResponse
-	(*FinishRequest)(nil),  // 6: decisiongate.plugin.v1alpha1.FinishRequest
-	(*FinishResponse)(nil), // 7: decisiongate.plugin.v1alpha1.FinishResponse
-	(*AbortRequest)(nil),   // 8: decisiongate.plugin.v1alpha1.AbortRequest
-	(*AbortResponse)(nil),  // 9: decisiongate.plugin.v1alpha1.AbortResponse
-	(*OpenRequest)(nil),    // 10: decisiongate.plugin.v1alpha1.OpenRequest
-	(*OpenResponse)(nil),   // 11: decisiongate.plugin.v1alpha1.OpenResponse
-	(*ListRequest)(nil),    // 12: decisiongate.plugin.v1alpha1.ListRequest
-	(*ListResponse)(nil),   // 13: decisiongate.plugin.v1alpha1.ListResponse
-	(*Bundle)(nil),         // 14: decisiongate.plugin.v1alpha1.Bundle
-	(*File)(nil),           // 15: decisiongate.plugin.v1alpha1.File
-	(*DeleteRequest)(nil),  // 16: decisiongate.plugin.v1alpha1.DeleteRequest
-	(*DeleteResponse)(nil), // 17: decisiongate.plugin.v1alpha1.DeleteResponse
-	nil,                    // 18: decisiongate.plugin.v1alpha1.BeginRequest.TagsEntry
-	nil,                    // 19: decisiongate.plugin.v1alpha1.Bundle.TagsEntry
+var file_decisiongate_plugin_v1_runpack_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_decisiongate_plugin_v1_runpack_proto_goTypes = []any{
+	(*BundleKey)(nil),      // 0: decisiongate.plugin.v1.BundleKey
+	(*BeginRequest)(nil),   // 1: decisiongate.plugin.v1.BeginRequest
+	(*BeginResponse)(nil),  // 2: decisiongate.plugin.v1.BeginResponse
+	(*WriteRequest)(nil),   // 3: decisiongate.plugin.v1.WriteRequest
+	(*WriteHeader)(nil),    // 4: decisiongate.plugin.v1.WriteHeader
+	(*WriteResponse)(nil),  // 5: decisiongate.plugin.v1.WriteResponse
+	(*FinishRequest)(nil),  // 6: decisiongate.plugin.v1.FinishRequest
+	(*FinishResponse)(nil), // 7: decisiongate.plugin.v1.FinishResponse
+	(*AbortRequest)(nil),   // 8: decisiongate.plugin.v1.AbortRequest
+	(*AbortResponse)(nil),  // 9: decisiongate.plugin.v1.AbortResponse
+	(*OpenRequest)(nil),    // 10: decisiongate.plugin.v1.OpenRequest
+	(*OpenResponse)(nil),   // 11: decisiongate.plugin.v1.OpenResponse
+	(*ListRequest)(nil),    // 12: decisiongate.plugin.v1.ListRequest
+	(*ListResponse)(nil),   // 13: decisiongate.plugin.v1.ListResponse
+	(*Bundle)(nil),         // 14: decisiongate.plugin.v1.Bundle
+	(*File)(nil),           // 15: decisiongate.plugin.v1.File
+	(*DeleteRequest)(nil),  // 16: decisiongate.plugin.v1.DeleteRequest
+	(*DeleteResponse)(nil), // 17: decisiongate.plugin.v1.DeleteResponse
+	nil,                    // 18: decisiongate.plugin.v1.BeginRequest.TagsEntry
+	nil,                    // 19: decisiongate.plugin.v1.Bundle.TagsEntry
 }
-var file_decisiongate_plugin_v1alpha1_runpack_proto_depIdxs = []int32{
-	0,  // 0: decisiongate.plugin.v1alpha1.BeginRequest.key:type_name -> decisiongate.plugin.v1alpha1.BundleKey
-	18, // 1: decisiongate.plugin.v1alpha1.BeginRequest.tags:type_name -> decisiongate.plugin.v1alpha1.BeginRequest.TagsEntry
-	4,  // 2: decisiongate.plugin.v1alpha1.WriteRequest.header:type_name -> decisiongate.plugin.v1alpha1.WriteHeader
-	14, // 3: decisiongate.plugin.v1alpha1.ListResponse.bundles:type_name -> decisiongate.plugin.v1alpha1.Bundle
-	0,  // 4: decisiongate.plugin.v1alpha1.Bundle.key:type_name -> decisiongate.plugin.v1alpha1.BundleKey
-	19, // 5: decisiongate.plugin.v1alpha1.Bundle.tags:type_name -> decisiongate.plugin.v1alpha1.Bundle.TagsEntry
-	15, // 6: decisiongate.plugin.v1alpha1.Bundle.files:type_name -> decisiongate.plugin.v1alpha1.File
-	1,  // 7: decisiongate.plugin.v1alpha1.Runpack.Begin:input_type -> decisiongate.plugin.v1alpha1.BeginRequest
-	3,  // 8: decisiongate.plugin.v1alpha1.Runpack.Write:input_type -> decisiongate.plugin.v1alpha1.WriteRequest
-	6,  // 9: decisiongate.plugin.v1alpha1.Runpack.Finish:input_type -> decisiongate.plugin.v1alpha1.FinishRequest
-	8,  // 10: decisiongate.plugin.v1alpha1.Runpack.Abort:input_type -> decisiongate.plugin.v1alpha1.AbortRequest
-	10, // 11: decisiongate.plugin.v1alpha1.Runpack.Open:input_type -> decisiongate.plugin.v1alpha1.OpenRequest
-	12, // 12: decisiongate.plugin.v1alpha1.Runpack.List:input_type -> decisiongate.plugin.v1alpha1.ListRequest
-	16, // 13: decisiongate.plugin.v1alpha1.Runpack.Delete:input_type -> decisiongate.plugin.v1alpha1.DeleteRequest
-	2,  // 14: decisiongate.plugin.v1alpha1.Runpack.Begin:output_type -> decisiongate.plugin.v1alpha1.BeginResponse
-	5,  // 15: decisiongate.plugin.v1alpha1.Runpack.Write:output_type -> decisiongate.plugin.v1alpha1.WriteResponse
-	7,  // 16: decisiongate.plugin.v1alpha1.Runpack.Finish:output_type -> decisiongate.plugin.v1alpha1.FinishResponse
-	9,  // 17: decisiongate.plugin.v1alpha1.Runpack.Abort:output_type -> decisiongate.plugin.v1alpha1.AbortResponse
-	11, // 18: decisiongate.plugin.v1alpha1.Runpack.Open:output_type -> decisiongate.plugin.v1alpha1.OpenResponse
-	13, // 19: decisiongate.plugin.v1alpha1.Runpack.List:output_type -> decisiongate.plugin.v1alpha1.ListResponse
-	17, // 20: decisiongate.plugin.v1alpha1.Runpack.Delete:output_type -> decisiongate.plugin.v1alpha1.DeleteResponse
+var file_decisiongate_plugin_v1_runpack_proto_depIdxs = []int32{
+	0,  // 0: decisiongate.plugin.v1.BeginRequest.key:type_name -> decisiongate.plugin.v1.BundleKey
+	18, // 1: decisiongate.plugin.v1.BeginRequest.tags:type_name -> decisiongate.plugin.v1.BeginRequest.TagsEntry
+	4,  // 2: decisiongate.plugin.v1.WriteRequest.header:type_name -> decisiongate.plugin.v1.WriteHeader
+	14, // 3: decisiongate.plugin.v1.ListResponse.bundles:type_name -> decisiongate.plugin.v1.Bundle
+	0,  // 4: decisiongate.plugin.v1.Bundle.key:type_name -> decisiongate.plugin.v1.BundleKey
+	19, // 5: decisiongate.plugin.v1.Bundle.tags:type_name -> decisiongate.plugin.v1.Bundle.TagsEntry
+	15, // 6: decisiongate.plugin.v1.Bundle.files:type_name -> decisiongate.plugin.v1.File
+	1,  // 7: decisiongate.plugin.v1.Runpack.Begin:input_type -> decisiongate.plugin.v1.BeginRequest
+	3,  // 8: decisiongate.plugin.v1.Runpack.Write:input_type -> decisiongate.plugin.v1.WriteRequest
+	6,  // 9: decisiongate.plugin.v1.Runpack.Finish:input_type -> decisiongate.plugin.v1.FinishRequest
+	8,  // 10: decisiongate.plugin.v1.Runpack.Abort:input_type -> decisiongate.plugin.v1.AbortRequest
+	10, // 11: decisiongate.plugin.v1.Runpack.Open:input_type -> decisiongate.plugin.v1.OpenRequest
+	12, // 12: decisiongate.plugin.v1.Runpack.List:input_type -> decisiongate.plugin.v1.ListRequest
+	16, // 13: decisiongate.plugin.v1.Runpack.Delete:input_type -> decisiongate.plugin.v1.DeleteRequest
+	2,  // 14: decisiongate.plugin.v1.Runpack.Begin:output_type -> decisiongate.plugin.v1.BeginResponse
+	5,  // 15: decisiongate.plugin.v1.Runpack.Write:output_type -> decisiongate.plugin.v1.WriteResponse
+	7,  // 16: decisiongate.plugin.v1.Runpack.Finish:output_type -> decisiongate.plugin.v1.FinishResponse
+	9,  // 17: decisiongate.plugin.v1.Runpack.Abort:output_type -> decisiongate.plugin.v1.AbortResponse
+	11, // 18: decisiongate.plugin.v1.Runpack.Open:output_type -> decisiongate.plugin.v1.OpenResponse
+	13, // 19: decisiongate.plugin.v1.Runpack.List:output_type -> decisiongate.plugin.v1.ListResponse
+	17, // 20: decisiongate.plugin.v1.Runpack.Delete:output_type -> decisiongate.plugin.v1.DeleteResponse
 	14, // [14:21] is the sub-list for method output_type
 	7,  // [7:14] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
@@ -1122,12 +1122,12 @@ var file_decisiongate_plugin_v1alpha1_runpack_proto_depIdxs = []int32{
 	0,  // [0:7] is the sub-list for field type_name
 }
 
-func init() { file_decisiongate_plugin_v1alpha1_runpack_proto_init() }
-func file_decisiongate_plugin_v1alpha1_runpack_proto_init() {
-	if File_decisiongate_plugin_v1alpha1_runpack_proto != nil {
+func init() { file_decisiongate_plugin_v1_runpack_proto_init() }
+func file_decisiongate_plugin_v1_runpack_proto_init() {
+	if File_decisiongate_plugin_v1_runpack_proto != nil {
 		return
 	}
-	file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes[3].OneofWrappers = []any{
+	file_decisiongate_plugin_v1_runpack_proto_msgTypes[3].OneofWrappers = []any{
 		(*WriteRequest_Header)(nil),
 		(*WriteRequest_Chunk)(nil),
 	}
@@ -1135,17 +1135,17 @@ func file_decisiongate_plugin_v1alpha1_runpack_proto_init() {
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1alpha1_runpack_proto_rawDesc), len(file_decisiongate_plugin_v1alpha1_runpack_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1_runpack_proto_rawDesc), len(file_decisiongate_plugin_v1_runpack_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_decisiongate_plugin_v1alpha1_runpack_proto_goTypes,
-		DependencyIndexes: file_decisiongate_plugin_v1alpha1_runpack_proto_depIdxs,
-		MessageInfos:      file_decisiongate_plugin_v1alpha1_runpack_proto_msgTypes,
+		GoTypes:           file_decisiongate_plugin_v1_runpack_proto_goTypes,
+		DependencyIndexes: file_decisiongate_plugin_v1_runpack_proto_depIdxs,
+		MessageInfos:      file_decisiongate_plugin_v1_runpack_proto_msgTypes,
 	}.Build()
-	File_decisiongate_plugin_v1alpha1_runpack_proto = out.File
-	file_decisiongate_plugin_v1alpha1_runpack_proto_goTypes = nil
-	file_decisiongate_plugin_v1alpha1_runpack_proto_depIdxs = nil
+	File_decisiongate_plugin_v1_runpack_proto = out.File
+	file_decisiongate_plugin_v1_runpack_proto_goTypes = nil
+	file_decisiongate_plugin_v1_runpack_proto_depIdxs = nil
 }

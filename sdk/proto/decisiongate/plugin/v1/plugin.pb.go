@@ -2,7 +2,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: decisiongate/plugin/v1alpha1/plugin.proto
+// source: decisiongate/plugin/v1/plugin.proto
 
 // The plugin protocol of Decision Gate Host.
 //
@@ -12,7 +12,7 @@
 // Errors are gRPC statuses that carry google.rpc.ErrorInfo{domain: "decision-gate", reason: R}; the reasons and what the
 // host does about each are the table in package sdk/fault.
 
-package pluginv1alpha1
+package pluginv1
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -66,11 +66,11 @@ func (x Kind) String() string {
 }
 
 func (Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_enumTypes[0].Descriptor()
+	return file_decisiongate_plugin_v1_plugin_proto_enumTypes[0].Descriptor()
 }
 
 func (Kind) Type() protoreflect.EnumType {
-	return &file_decisiongate_plugin_v1alpha1_plugin_proto_enumTypes[0]
+	return &file_decisiongate_plugin_v1_plugin_proto_enumTypes[0]
 }
 
 func (x Kind) Number() protoreflect.EnumNumber {
@@ -79,7 +79,7 @@ func (x Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Kind.Descriptor instead.
 func (Kind) EnumDescriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{0}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{0}
 }
 
 type AttributeType int32
@@ -128,11 +128,11 @@ func (x AttributeType) String() string {
 }
 
 func (AttributeType) Descriptor() protoreflect.EnumDescriptor {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_enumTypes[1].Descriptor()
+	return file_decisiongate_plugin_v1_plugin_proto_enumTypes[1].Descriptor()
 }
 
 func (AttributeType) Type() protoreflect.EnumType {
-	return &file_decisiongate_plugin_v1alpha1_plugin_proto_enumTypes[1]
+	return &file_decisiongate_plugin_v1_plugin_proto_enumTypes[1]
 }
 
 func (x AttributeType) Number() protoreflect.EnumNumber {
@@ -141,7 +141,7 @@ func (x AttributeType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AttributeType.Descriptor instead.
 func (AttributeType) EnumDescriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{1}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{1}
 }
 
 type ManifestRequest struct {
@@ -152,7 +152,7 @@ type ManifestRequest struct {
 
 func (x *ManifestRequest) Reset() {
 	*x = ManifestRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[0]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -164,7 +164,7 @@ func (x *ManifestRequest) String() string {
 func (*ManifestRequest) ProtoMessage() {}
 
 func (x *ManifestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[0]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -177,17 +177,17 @@ func (x *ManifestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManifestRequest.ProtoReflect.Descriptor instead.
 func (*ManifestRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{0}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{0}
 }
 
 type ManifestResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Kind  Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=decisiongate.plugin.v1alpha1.Kind" json:"kind,omitempty"`
+	Kind  Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=decisiongate.plugin.v1.Kind" json:"kind,omitempty"`
 	// Lower-case name, e.g. "store-sqlite".
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Semantic version of the plugin itself.
 	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	// Protocol packages the plugin serves, newest first, e.g. "decisiongate.plugin.v1alpha1".
+	// Protocol packages the plugin serves, newest first, e.g. "decisiongate.plugin.v1".
 	Protocols []string `protobuf:"bytes,4,rep,name=protocols,proto3" json:"protocols,omitempty"`
 	// Capabilities beyond the kind's minimum, e.g. "changes".
 	Capabilities []string `protobuf:"bytes,5,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
@@ -199,7 +199,7 @@ type ManifestResponse struct {
 
 func (x *ManifestResponse) Reset() {
 	*x = ManifestResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[1]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -211,7 +211,7 @@ func (x *ManifestResponse) String() string {
 func (*ManifestResponse) ProtoMessage() {}
 
 func (x *ManifestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[1]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -224,7 +224,7 @@ func (x *ManifestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManifestResponse.ProtoReflect.Descriptor instead.
 func (*ManifestResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{1}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *ManifestResponse) GetKind() Kind {
@@ -280,7 +280,7 @@ type ConfigSchema struct {
 
 func (x *ConfigSchema) Reset() {
 	*x = ConfigSchema{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[2]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -292,7 +292,7 @@ func (x *ConfigSchema) String() string {
 func (*ConfigSchema) ProtoMessage() {}
 
 func (x *ConfigSchema) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[2]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -305,7 +305,7 @@ func (x *ConfigSchema) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigSchema.ProtoReflect.Descriptor instead.
 func (*ConfigSchema) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{2}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ConfigSchema) GetAttributes() []*Attribute {
@@ -325,7 +325,7 @@ func (x *ConfigSchema) GetBlocks() []*Block {
 type Attribute struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Type     AttributeType          `protobuf:"varint,2,opt,name=type,proto3,enum=decisiongate.plugin.v1alpha1.AttributeType" json:"type,omitempty"`
+	Type     AttributeType          `protobuf:"varint,2,opt,name=type,proto3,enum=decisiongate.plugin.v1.AttributeType" json:"type,omitempty"`
 	Required bool                   `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
 	// JSON text of the value that an absent attribute has; empty when there is none.
 	DefaultJson string `protobuf:"bytes,4,opt,name=default_json,json=defaultJson,proto3" json:"default_json,omitempty"`
@@ -344,7 +344,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[3]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -356,7 +356,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[3]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -369,7 +369,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{3}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Attribute) GetName() string {
@@ -448,7 +448,7 @@ type Block struct {
 
 func (x *Block) Reset() {
 	*x = Block{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[4]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +460,7 @@ func (x *Block) String() string {
 func (*Block) ProtoMessage() {}
 
 func (x *Block) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[4]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,7 +473,7 @@ func (x *Block) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Block.ProtoReflect.Descriptor instead.
 func (*Block) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{4}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Block) GetName() string {
@@ -521,7 +521,7 @@ type ConfigureRequest struct {
 
 func (x *ConfigureRequest) Reset() {
 	*x = ConfigureRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[5]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -533,7 +533,7 @@ func (x *ConfigureRequest) String() string {
 func (*ConfigureRequest) ProtoMessage() {}
 
 func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[5]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -546,7 +546,7 @@ func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureRequest.ProtoReflect.Descriptor instead.
 func (*ConfigureRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{5}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ConfigureRequest) GetConfigJson() []byte {
@@ -564,7 +564,7 @@ type ConfigureResponse struct {
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[6]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -576,7 +576,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[6]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -589,7 +589,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{6}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 type HealthRequest struct {
@@ -600,7 +600,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[7]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -612,7 +612,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[7]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -625,7 +625,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{7}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 type HealthResponse struct {
@@ -642,7 +642,7 @@ type HealthResponse struct {
 
 func (x *HealthResponse) Reset() {
 	*x = HealthResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[8]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +654,7 @@ func (x *HealthResponse) String() string {
 func (*HealthResponse) ProtoMessage() {}
 
 func (x *HealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[8]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +667,7 @@ func (x *HealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthResponse.ProtoReflect.Descriptor instead.
 func (*HealthResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{8}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HealthResponse) GetLive() bool {
@@ -700,7 +700,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[9]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +712,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[9]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +725,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{9}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DrainRequest) GetDeadline() *durationpb.Duration {
@@ -743,7 +743,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[10]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +755,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[10]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +768,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 type ShutdownRequest struct {
@@ -779,7 +779,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[11]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -791,7 +791,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[11]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -804,7 +804,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 type ShutdownResponse struct {
@@ -815,7 +815,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[12]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +827,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes[12]
+	mi := &file_decisiongate_plugin_v1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,43 +840,43 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
-var File_decisiongate_plugin_v1alpha1_plugin_proto protoreflect.FileDescriptor
+var File_decisiongate_plugin_v1_plugin_proto protoreflect.FileDescriptor
 
-const file_decisiongate_plugin_v1alpha1_plugin_proto_rawDesc = "" +
+const file_decisiongate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
-	")decisiongate/plugin/v1alpha1/plugin.proto\x12\x1cdecisiongate.plugin.v1alpha1\x1a\x1egoogle/protobuf/duration.proto\"\x11\n" +
-	"\x0fManifestRequest\"\xfe\x01\n" +
-	"\x10ManifestResponse\x126\n" +
-	"\x04kind\x18\x01 \x01(\x0e2\".decisiongate.plugin.v1alpha1.KindR\x04kind\x12\x12\n" +
+	"#decisiongate/plugin/v1/plugin.proto\x12\x16decisiongate.plugin.v1\x1a\x1egoogle/protobuf/duration.proto\"\x11\n" +
+	"\x0fManifestRequest\"\xf2\x01\n" +
+	"\x10ManifestResponse\x120\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1c.decisiongate.plugin.v1.KindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12\x1c\n" +
 	"\tprotocols\x18\x04 \x03(\tR\tprotocols\x12\"\n" +
-	"\fcapabilities\x18\x05 \x03(\tR\fcapabilities\x12B\n" +
-	"\x06config\x18\x06 \x01(\v2*.decisiongate.plugin.v1alpha1.ConfigSchemaR\x06config\"\x94\x01\n" +
-	"\fConfigSchema\x12G\n" +
+	"\fcapabilities\x18\x05 \x03(\tR\fcapabilities\x12<\n" +
+	"\x06config\x18\x06 \x01(\v2$.decisiongate.plugin.v1.ConfigSchemaR\x06config\"\x88\x01\n" +
+	"\fConfigSchema\x12A\n" +
 	"\n" +
-	"attributes\x18\x01 \x03(\v2'.decisiongate.plugin.v1alpha1.AttributeR\n" +
-	"attributes\x12;\n" +
-	"\x06blocks\x18\x02 \x03(\v2#.decisiongate.plugin.v1alpha1.BlockR\x06blocks\"\x96\x02\n" +
+	"attributes\x18\x01 \x03(\v2!.decisiongate.plugin.v1.AttributeR\n" +
+	"attributes\x125\n" +
+	"\x06blocks\x18\x02 \x03(\v2\x1d.decisiongate.plugin.v1.BlockR\x06blocks\"\x90\x02\n" +
 	"\tAttribute\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12?\n" +
-	"\x04type\x18\x02 \x01(\x0e2+.decisiongate.plugin.v1alpha1.AttributeTypeR\x04type\x12\x1a\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x129\n" +
+	"\x04type\x18\x02 \x01(\x0e2%.decisiongate.plugin.v1.AttributeTypeR\x04type\x12\x1a\n" +
 	"\brequired\x18\x03 \x01(\bR\brequired\x12!\n" +
 	"\fdefault_json\x18\x04 \x01(\tR\vdefaultJson\x12\x12\n" +
 	"\x04help\x18\x05 \x01(\tR\x04help\x12\x16\n" +
 	"\x06secret\x18\x06 \x01(\bR\x06secret\x12\x18\n" +
 	"\aminimum\x18\a \x01(\tR\aminimum\x12\x18\n" +
 	"\amaximum\x18\b \x01(\tR\amaximum\x12\x15\n" +
-	"\x06one_of\x18\t \x03(\tR\x05oneOf\"\xa7\x01\n" +
+	"\x06one_of\x18\t \x03(\tR\x05oneOf\"\xa1\x01\n" +
 	"\x05Block\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04help\x18\x02 \x01(\tR\x04help\x12\x1a\n" +
 	"\brequired\x18\x03 \x01(\bR\brequired\x12\x1a\n" +
-	"\brepeated\x18\x04 \x01(\bR\brepeated\x12>\n" +
-	"\x04body\x18\x05 \x01(\v2*.decisiongate.plugin.v1alpha1.ConfigSchemaR\x04body\"3\n" +
+	"\brepeated\x18\x04 \x01(\bR\brepeated\x128\n" +
+	"\x04body\x18\x05 \x01(\v2$.decisiongate.plugin.v1.ConfigSchemaR\x04body\"3\n" +
 	"\x10ConfigureRequest\x12\x1f\n" +
 	"\vconfig_json\x18\x01 \x01(\fR\n" +
 	"configJson\"\x13\n" +
@@ -904,64 +904,64 @@ const file_decisiongate_plugin_v1alpha1_plugin_proto_rawDesc = "" +
 	"\x15ATTRIBUTE_TYPE_NUMBER\x10\x03\x12\x17\n" +
 	"\x13ATTRIBUTE_TYPE_BOOL\x10\x04\x12\x1e\n" +
 	"\x1aATTRIBUTE_TYPE_STRING_LIST\x10\x05\x12\x1b\n" +
-	"\x17ATTRIBUTE_TYPE_DURATION\x10\x062\x93\x04\n" +
-	"\x06Plugin\x12i\n" +
-	"\bManifest\x12-.decisiongate.plugin.v1alpha1.ManifestRequest\x1a..decisiongate.plugin.v1alpha1.ManifestResponse\x12l\n" +
-	"\tConfigure\x12..decisiongate.plugin.v1alpha1.ConfigureRequest\x1a/.decisiongate.plugin.v1alpha1.ConfigureResponse\x12c\n" +
-	"\x06Health\x12+.decisiongate.plugin.v1alpha1.HealthRequest\x1a,.decisiongate.plugin.v1alpha1.HealthResponse\x12`\n" +
-	"\x05Drain\x12*.decisiongate.plugin.v1alpha1.DrainRequest\x1a+.decisiongate.plugin.v1alpha1.DrainResponse\x12i\n" +
-	"\bShutdown\x12-.decisiongate.plugin.v1alpha1.ShutdownRequest\x1a..decisiongate.plugin.v1alpha1.ShutdownResponseBhZfgithub.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1alpha1;pluginv1alpha1b\x06proto3"
+	"\x17ATTRIBUTE_TYPE_DURATION\x10\x062\xd7\x03\n" +
+	"\x06Plugin\x12]\n" +
+	"\bManifest\x12'.decisiongate.plugin.v1.ManifestRequest\x1a(.decisiongate.plugin.v1.ManifestResponse\x12`\n" +
+	"\tConfigure\x12(.decisiongate.plugin.v1.ConfigureRequest\x1a).decisiongate.plugin.v1.ConfigureResponse\x12W\n" +
+	"\x06Health\x12%.decisiongate.plugin.v1.HealthRequest\x1a&.decisiongate.plugin.v1.HealthResponse\x12T\n" +
+	"\x05Drain\x12$.decisiongate.plugin.v1.DrainRequest\x1a%.decisiongate.plugin.v1.DrainResponse\x12]\n" +
+	"\bShutdown\x12'.decisiongate.plugin.v1.ShutdownRequest\x1a(.decisiongate.plugin.v1.ShutdownResponseB\\ZZgithub.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1;pluginv1b\x06proto3"
 
 var (
-	file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescOnce sync.Once
-	file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescData []byte
+	file_decisiongate_plugin_v1_plugin_proto_rawDescOnce sync.Once
+	file_decisiongate_plugin_v1_plugin_proto_rawDescData []byte
 )
 
-func file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescGZIP() []byte {
-	file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescOnce.Do(func() {
-		file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1alpha1_plugin_proto_rawDesc), len(file_decisiongate_plugin_v1alpha1_plugin_proto_rawDesc)))
+func file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP() []byte {
+	file_decisiongate_plugin_v1_plugin_proto_rawDescOnce.Do(func() {
+		file_decisiongate_plugin_v1_plugin_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1_plugin_proto_rawDesc), len(file_decisiongate_plugin_v1_plugin_proto_rawDesc)))
 	})
-	return file_decisiongate_plugin_v1alpha1_plugin_proto_rawDescData
+	return file_decisiongate_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_decisiongate_plugin_v1alpha1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
-var file_decisiongate_plugin_v1alpha1_plugin_proto_goTypes = []any{
-	(Kind)(0),                   // 0: decisiongate.plugin.v1alpha1.Kind
-	(AttributeType)(0),          // 1: decisiongate.plugin.v1alpha1.AttributeType
-	(*ManifestRequest)(nil),     // 2: decisiongate.plugin.v1alpha1.ManifestRequest
-	(*ManifestResponse)(nil),    // 3: decisiongate.plugin.v1alpha1.ManifestResponse
-	(*ConfigSchema)(nil),        // 4: decisiongate.plugin.v1alpha1.ConfigSchema
-	(*Attribute)(nil),           // 5: decisiongate.plugin.v1alpha1.Attribute
-	(*Block)(nil),               // 6: decisiongate.plugin.v1alpha1.Block
-	(*ConfigureRequest)(nil),    // 7: decisiongate.plugin.v1alpha1.ConfigureRequest
-	(*ConfigureResponse)(nil),   // 8: decisiongate.plugin.v1alpha1.ConfigureResponse
-	(*HealthRequest)(nil),       // 9: decisiongate.plugin.v1alpha1.HealthRequest
-	(*HealthResponse)(nil),      // 10: decisiongate.plugin.v1alpha1.HealthResponse
-	(*DrainRequest)(nil),        // 11: decisiongate.plugin.v1alpha1.DrainRequest
-	(*DrainResponse)(nil),       // 12: decisiongate.plugin.v1alpha1.DrainResponse
-	(*ShutdownRequest)(nil),     // 13: decisiongate.plugin.v1alpha1.ShutdownRequest
-	(*ShutdownResponse)(nil),    // 14: decisiongate.plugin.v1alpha1.ShutdownResponse
+var file_decisiongate_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_decisiongate_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_decisiongate_plugin_v1_plugin_proto_goTypes = []any{
+	(Kind)(0),                   // 0: decisiongate.plugin.v1.Kind
+	(AttributeType)(0),          // 1: decisiongate.plugin.v1.AttributeType
+	(*ManifestRequest)(nil),     // 2: decisiongate.plugin.v1.ManifestRequest
+	(*ManifestResponse)(nil),    // 3: decisiongate.plugin.v1.ManifestResponse
+	(*ConfigSchema)(nil),        // 4: decisiongate.plugin.v1.ConfigSchema
+	(*Attribute)(nil),           // 5: decisiongate.plugin.v1.Attribute
+	(*Block)(nil),               // 6: decisiongate.plugin.v1.Block
+	(*ConfigureRequest)(nil),    // 7: decisiongate.plugin.v1.ConfigureRequest
+	(*ConfigureResponse)(nil),   // 8: decisiongate.plugin.v1.ConfigureResponse
+	(*HealthRequest)(nil),       // 9: decisiongate.plugin.v1.HealthRequest
+	(*HealthResponse)(nil),      // 10: decisiongate.plugin.v1.HealthResponse
+	(*DrainRequest)(nil),        // 11: decisiongate.plugin.v1.DrainRequest
+	(*DrainResponse)(nil),       // 12: decisiongate.plugin.v1.DrainResponse
+	(*ShutdownRequest)(nil),     // 13: decisiongate.plugin.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),    // 14: decisiongate.plugin.v1.ShutdownResponse
 	(*durationpb.Duration)(nil), // 15: google.protobuf.Duration
 }
-var file_decisiongate_plugin_v1alpha1_plugin_proto_depIdxs = []int32{
-	0,  // 0: decisiongate.plugin.v1alpha1.ManifestResponse.kind:type_name -> decisiongate.plugin.v1alpha1.Kind
-	4,  // 1: decisiongate.plugin.v1alpha1.ManifestResponse.config:type_name -> decisiongate.plugin.v1alpha1.ConfigSchema
-	5,  // 2: decisiongate.plugin.v1alpha1.ConfigSchema.attributes:type_name -> decisiongate.plugin.v1alpha1.Attribute
-	6,  // 3: decisiongate.plugin.v1alpha1.ConfigSchema.blocks:type_name -> decisiongate.plugin.v1alpha1.Block
-	1,  // 4: decisiongate.plugin.v1alpha1.Attribute.type:type_name -> decisiongate.plugin.v1alpha1.AttributeType
-	4,  // 5: decisiongate.plugin.v1alpha1.Block.body:type_name -> decisiongate.plugin.v1alpha1.ConfigSchema
-	15, // 6: decisiongate.plugin.v1alpha1.DrainRequest.deadline:type_name -> google.protobuf.Duration
-	2,  // 7: decisiongate.plugin.v1alpha1.Plugin.Manifest:input_type -> decisiongate.plugin.v1alpha1.ManifestRequest
-	7,  // 8: decisiongate.plugin.v1alpha1.Plugin.Configure:input_type -> decisiongate.plugin.v1alpha1.ConfigureRequest
-	9,  // 9: decisiongate.plugin.v1alpha1.Plugin.Health:input_type -> decisiongate.plugin.v1alpha1.HealthRequest
-	11, // 10: decisiongate.plugin.v1alpha1.Plugin.Drain:input_type -> decisiongate.plugin.v1alpha1.DrainRequest
-	13, // 11: decisiongate.plugin.v1alpha1.Plugin.Shutdown:input_type -> decisiongate.plugin.v1alpha1.ShutdownRequest
-	3,  // 12: decisiongate.plugin.v1alpha1.Plugin.Manifest:output_type -> decisiongate.plugin.v1alpha1.ManifestResponse
-	8,  // 13: decisiongate.plugin.v1alpha1.Plugin.Configure:output_type -> decisiongate.plugin.v1alpha1.ConfigureResponse
-	10, // 14: decisiongate.plugin.v1alpha1.Plugin.Health:output_type -> decisiongate.plugin.v1alpha1.HealthResponse
-	12, // 15: decisiongate.plugin.v1alpha1.Plugin.Drain:output_type -> decisiongate.plugin.v1alpha1.DrainResponse
-	14, // 16: decisiongate.plugin.v1alpha1.Plugin.Shutdown:output_type -> decisiongate.plugin.v1alpha1.ShutdownResponse
+var file_decisiongate_plugin_v1_plugin_proto_depIdxs = []int32{
+	0,  // 0: decisiongate.plugin.v1.ManifestResponse.kind:type_name -> decisiongate.plugin.v1.Kind
+	4,  // 1: decisiongate.plugin.v1.ManifestResponse.config:type_name -> decisiongate.plugin.v1.ConfigSchema
+	5,  // 2: decisiongate.plugin.v1.ConfigSchema.attributes:type_name -> decisiongate.plugin.v1.Attribute
+	6,  // 3: decisiongate.plugin.v1.ConfigSchema.blocks:type_name -> decisiongate.plugin.v1.Block
+	1,  // 4: decisiongate.plugin.v1.Attribute.type:type_name -> decisiongate.plugin.v1.AttributeType
+	4,  // 5: decisiongate.plugin.v1.Block.body:type_name -> decisiongate.plugin.v1.ConfigSchema
+	15, // 6: decisiongate.plugin.v1.DrainRequest.deadline:type_name -> google.protobuf.Duration
+	2,  // 7: decisiongate.plugin.v1.Plugin.Manifest:input_type -> decisiongate.plugin.v1.ManifestRequest
+	7,  // 8: decisiongate.plugin.v1.Plugin.Configure:input_type -> decisiongate.plugin.v1.ConfigureRequest
+	9,  // 9: decisiongate.plugin.v1.Plugin.Health:input_type -> decisiongate.plugin.v1.HealthRequest
+	11, // 10: decisiongate.plugin.v1.Plugin.Drain:input_type -> decisiongate.plugin.v1.DrainRequest
+	13, // 11: decisiongate.plugin.v1.Plugin.Shutdown:input_type -> decisiongate.plugin.v1.ShutdownRequest
+	3,  // 12: decisiongate.plugin.v1.Plugin.Manifest:output_type -> decisiongate.plugin.v1.ManifestResponse
+	8,  // 13: decisiongate.plugin.v1.Plugin.Configure:output_type -> decisiongate.plugin.v1.ConfigureResponse
+	10, // 14: decisiongate.plugin.v1.Plugin.Health:output_type -> decisiongate.plugin.v1.HealthResponse
+	12, // 15: decisiongate.plugin.v1.Plugin.Drain:output_type -> decisiongate.plugin.v1.DrainResponse
+	14, // 16: decisiongate.plugin.v1.Plugin.Shutdown:output_type -> decisiongate.plugin.v1.ShutdownResponse
 	12, // [12:17] is the sub-list for method output_type
 	7,  // [7:12] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
@@ -969,27 +969,27 @@ var file_decisiongate_plugin_v1alpha1_plugin_proto_depIdxs = []int32{
 	0,  // [0:7] is the sub-list for field type_name
 }
 
-func init() { file_decisiongate_plugin_v1alpha1_plugin_proto_init() }
-func file_decisiongate_plugin_v1alpha1_plugin_proto_init() {
-	if File_decisiongate_plugin_v1alpha1_plugin_proto != nil {
+func init() { file_decisiongate_plugin_v1_plugin_proto_init() }
+func file_decisiongate_plugin_v1_plugin_proto_init() {
+	if File_decisiongate_plugin_v1_plugin_proto != nil {
 		return
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1alpha1_plugin_proto_rawDesc), len(file_decisiongate_plugin_v1alpha1_plugin_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_decisiongate_plugin_v1_plugin_proto_rawDesc), len(file_decisiongate_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      2,
 			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_decisiongate_plugin_v1alpha1_plugin_proto_goTypes,
-		DependencyIndexes: file_decisiongate_plugin_v1alpha1_plugin_proto_depIdxs,
-		EnumInfos:         file_decisiongate_plugin_v1alpha1_plugin_proto_enumTypes,
-		MessageInfos:      file_decisiongate_plugin_v1alpha1_plugin_proto_msgTypes,
+		GoTypes:           file_decisiongate_plugin_v1_plugin_proto_goTypes,
+		DependencyIndexes: file_decisiongate_plugin_v1_plugin_proto_depIdxs,
+		EnumInfos:         file_decisiongate_plugin_v1_plugin_proto_enumTypes,
+		MessageInfos:      file_decisiongate_plugin_v1_plugin_proto_msgTypes,
 	}.Build()
-	File_decisiongate_plugin_v1alpha1_plugin_proto = out.File
-	file_decisiongate_plugin_v1alpha1_plugin_proto_goTypes = nil
-	file_decisiongate_plugin_v1alpha1_plugin_proto_depIdxs = nil
+	File_decisiongate_plugin_v1_plugin_proto = out.File
+	file_decisiongate_plugin_v1_plugin_proto_goTypes = nil
+	file_decisiongate_plugin_v1_plugin_proto_depIdxs = nil
 }
