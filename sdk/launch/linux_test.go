@@ -170,6 +170,19 @@ func TestChildrenEndWithThePlugin(t *testing.T) {
 	if err := p.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	wantExit(t, p, "killed by SIGKILL (out of memory?)")
+	wantExit(t, p, "killed by SIGKILL")
 	waitFor(t, func() bool { return gone(child) })
+}
+
+// The attack: the child has left the group, so that killing that does not reach it, and it keeps stderr open.
+func TestDaemonDoesNotHoldTheEnd(t *testing.T) {
+	p := start(t, spec("daemon"))
+	var child int
+	waitFor(t, func() bool {
+		_, err := fmt.Sscanf(strings.Join(p.LastLog(), "\n"), "child %d", &child)
+		return err == nil
+	})
+	defer func() { _ = syscall.Kill(child, syscall.SIGKILL) }()
+	p.Kill(2 * time.Second)
+	wantExit(t, p, "exit code 0")
 }

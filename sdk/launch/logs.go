@@ -59,7 +59,7 @@ type logs struct {
 
 	mu      sync.Mutex
 	kept    []string
-	crashed bool // a Go panic was seen: all that follows is its trace
+	crashed bool // a crash was seen: all that follows is its trace
 	// forwarding is false until the handshake: until then the lines are kept, for the error or for forward.
 	forwarding bool
 	budget     budget
@@ -113,11 +113,6 @@ func (l *logs) end() {
 	l.budget.dropped = 0
 	l.mu.Unlock()
 	l.tellDropped(dropped)
-}
-
-// crashLine says whether a line begins the message of a crash of the Go runtime.
-func crashLine(line string) bool {
-	return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "SIGSEGV")
 }
 
 // levels are those of hclog; trace is finer than any that slog names.

@@ -2,13 +2,11 @@ package launch
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"sync"
-	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -42,13 +40,20 @@ type Process struct {
 	cmd    *exec.Cmd  // nil before the start and once the process was reaped: its id may be another's then
 	pid    int
 	killed bool
+	end    ending
 	reason string
+
+	// oomBefore is the machine's count of processes killed for lack of memory at the start, if oomCounted.
+	oomBefore  uint64
+	oomCounted bool
 
 	killOnce sync.Once
 }
 
 func newProcess(spec Spec) *Process {
+	before, counted := machineOOMKills()
 	return &Process{
+		oomBefore: before, oomCounted: counted,
 		name:      spec.Name,
 		logs:      &logs{logger: spec.Logger.With(slog.String("plugin", spec.Name))},
 		firstLine: make(chan string, 1),
@@ -65,10 +70,8 @@ func (p *Process) PID() int { return p.pid }
 // Exited is closed when the process has ended and its last log lines are in.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Killed is the exit reason of a process that was killed because it did not end when Kill asked it to.
-const Killed = "killed by the host"
-
-// ExitReason says how the process ended; empty while it runs.
+// ExitReason says how the process ended: its exit code or signal, and whether that was a panic, an exception or lack of
+// memory. It holds nothing of the plugin's own text, which is LastLog; empty while the process runs.
 func (p *Process) ExitReason() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,6 +114,7 @@ func (p *Process) follow(cmd *exec.Cmd, stdout, stderr *os.File) {
 		_ = stderr.SetReadDeadline(deadline)
 		readers.Wait()
 		p.logs.end()
+		p.explain()
 		close(p.exited)
 	}()
 }
@@ -134,22 +138,21 @@ func (p *Process) reap() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	endGroup(p.cmd)
-	p.reason = exitReason(p.cmd.ProcessState, p.killed)
+	p.end = ending{state: p.cmd.ProcessState, killed: p.killed, memory: p.memory()}
 	p.cmd = nil
 }
 
-func exitReason(state *os.ProcessState, killed bool) string {
-	status, ok := state.Sys().(syscall.WaitStatus)
-	switch {
-	case !ok || !status.Signaled():
-		return fmt.Sprintf("exit code %d", state.ExitCode())
-	case killed && status.Signal() == syscall.SIGKILL:
-		return Killed
-	case status.Signal() == syscall.SIGKILL:
-		return "killed by SIGKILL (out of memory?)"
-	default:
-		return "ended by " + signalName(status.Signal())
-	}
+// memory is called with the lock held, at the end of the process.
+func (p *Process) memory() oomEvidence {
+	now, known := machineOOMKills()
+	return oomEvidence{machine: now - p.oomBefore, counted: known && p.oomCounted}
+}
+
+// explain says how the process has ended, once its last lines are in: they tell a panic from another exit.
+func (p *Process) explain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reason = p.end.reason(p.logs.last())
 }
 
 // Kill ends the process: asked to shut down, then after the timeout by SIGKILL to its whole group. It returns within the

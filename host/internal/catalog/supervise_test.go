@@ -100,7 +100,7 @@ func TestCrash(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	eventually(t, "the crash in the log", func() bool { return c.Status()[0].Restarts > 0 })
-	wantContains(t, log.String(), "panic: the store is broken", "level=ERROR msg=\"plugin is lost\"")
+	wantContains(t, log.String(), "panic: the store is broken", "level=ERROR msg=\"plugin is lost\"", "the process ended: exit code 2 (panic)")
 }
 
 // TestBudget kills a plugin that does not start again: calls must not wait for it, and it is still tried.

@@ -25,6 +25,10 @@ import (
 
 // serveHealth prints one certificate and serves a healthy plugin with other credentials.
 func serveHealth(printed tls.Certificate, served credentials.TransportCredentials) {
+	serveHandshake("1|1|unix|", printed, served)
+}
+
+func serveHandshake(begin string, printed tls.Certificate, served credentials.TransportCredentials) {
 	path := filepath.Join(os.Getenv(handshake.SocketDirEnv), "socket")
 	listener, err := net.Listen("unix", path)
 	if err != nil {
@@ -34,13 +38,23 @@ func serveHealth(printed tls.Certificate, served credentials.TransportCredential
 	checker := health.NewServer()
 	checker.SetServingStatus(handshake.HealthService, grpc_health_v1.HealthCheckResponse_SERVING)
 	grpc_health_v1.RegisterHealthServer(server, checker)
-	fmt.Printf("1|1|unix|%s|grpc|%s\n", path, base64.RawStdEncoding.EncodeToString(printed.Certificate[0]))
+	fmt.Printf("%s%s|grpc|%s\n", begin, path, base64.RawStdEncoding.EncodeToString(printed.Certificate[0]))
 	panic(server.Serve(listener))
 }
 
 func impostor() {
 	other := certificate()
 	serveHealth(certificate(), credentials.NewServerTLSFromCert(&other))
+}
+
+// deaf accepts connections and never says a word on them.
+func deaf() {
+	path := filepath.Join(os.Getenv(handshake.SocketDirEnv), "socket")
+	if _, err := net.Listen("unix", path); err != nil {
+		panic(err)
+	}
+	fmt.Printf("1|1|unix|%s|grpc|%s\n", path, base64.RawStdEncoding.EncodeToString(certificate().Certificate[0]))
+	time.Sleep(time.Hour)
 }
 
 func plaintext() { serveHealth(certificate(), insecure.NewCredentials()) }

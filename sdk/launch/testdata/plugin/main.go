@@ -2,14 +2,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
+
+	"google.golang.org/grpc/credentials/insecure"
 
 	sdk "github.com/decision-gate-host/decision-gate-host/sdk"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
@@ -49,7 +54,25 @@ var before = map[string]func(){
 		fmt.Fprintln(os.Stderr, "cannot find my licence")
 		os.Exit(3)
 	},
-	"panic":          func() { panic("no such luck") },
+	"panic": func() { panic("no such luck") },
+	"memory": func() {
+		// Bounded here, so that the test cannot harm the machine.
+		if err := syscall.Setrlimit(syscall.RLIMIT_DATA, &syscall.Rlimit{Cur: 64 << 20, Max: 64 << 20}); err != nil {
+			panic(err)
+		}
+		debug.SetGCPercent(-1) // the collector may be the one that is refused, and then dies in other ways
+		var all [][]byte
+		for {
+			all = append(all, bytes.Repeat([]byte("x"), 1<<20))
+		}
+	},
+	"abort": func() {
+		debug.SetTraceback("crash")
+		panic("no such luck")
+	},
+	"segfault":       func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSEGV); time.Sleep(time.Hour) },
+	"other-protocol": func() { serveHandshake("1|7|unix|", certificate(), insecure.NewCredentials()) },
+	"deaf":           deaf,
 	"hang":           func() { time.Sleep(time.Hour) },
 	"no-certificate": func() { fmt.Println("1|1|tcp|127.0.0.1:1|grpc|"); time.Sleep(time.Hour) },
 	"flood": func() {
@@ -64,6 +87,16 @@ var before = map[string]func(){
 		// A child that keeps stderr and outlives its parent, unless the group is killed.
 		cmd := exec.Command("/bin/sleep", "1000")
 		cmd.Stderr = os.Stderr
+		if err := cmd.Start(); err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(os.Stderr, "child", cmd.Process.Pid)
+	},
+	"daemon": func() {
+		// A child that has left the group and keeps stderr: nothing but the host's own deadline ends the reading.
+		cmd := exec.Command("/bin/sleep", "1000")
+		cmd.Stderr = os.Stderr
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		if err := cmd.Start(); err != nil {
 			panic(err)
 		}
@@ -106,6 +139,14 @@ func (b *backend) Get(ctx context.Context, keys []store.Key) ([]store.Record, er
 		case "print":
 			fmt.Println(strings.Repeat("printed ", 1<<15))
 			fmt.Println("the end of printing")
+			records[i] = record(key, "done")
+		case "long line":
+			// 100 MB without an end of line.
+			block := bytes.Repeat([]byte("x"), 1<<20)
+			for range 100 {
+				os.Stderr.Write(block)
+			}
+			os.Stderr.WriteString("\nthe end of the long line\n")
 			records[i] = record(key, "done")
 		case "wait":
 			<-ctx.Done()

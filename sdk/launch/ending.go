@@ -1,0 +1,117 @@
+package launch
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Killed is the exit reason of a process that was killed because it did not end when Kill asked it to.
+const Killed = "killed by the host"
+
+// ending is how a process has ended, as far as the system tells.
+type ending struct {
+	state *os.ProcessState
+	// killed says that this process has sent SIGKILL.
+	killed bool
+	// memory is what is known of the kernel's killing for lack of memory.
+	memory oomEvidence
+}
+
+// oomEvidence tells a kill for lack of memory from one by somebody.
+type oomEvidence struct {
+	// own is the number of processes of this plugin that the kernel has killed for lack of memory; only a control group
+	// of the plugin's own can tell.
+	own uint64
+	// limit is the bound of that group as an operator writes it.
+	limit string
+	// machine is the number of processes that the kernel has killed for that on the whole machine while this one lived.
+	machine uint64
+	// counted says that machine is known.
+	counted bool
+}
+
+// reason says how the process ended in words that hold nothing of the plugin's own text: they are shown to whoever may
+// see the state of the host. The last lines of its log tell the rest.
+func (e ending) reason(lines []string) string {
+	status, ok := e.state.Sys().(syscall.WaitStatus)
+	switch {
+	case !ok || !status.Signaled():
+		return fmt.Sprintf("exit code %d%s", e.state.ExitCode(), crashOf(lines).because(e.state.ExitCode()))
+	case e.killed && status.Signal() == syscall.SIGKILL:
+		return Killed
+	case status.Signal() == syscall.SIGKILL:
+		return e.memory.reason()
+	default:
+		return "ended by " + signalName(status.Signal()) + crashOf(lines).because(signalled)
+	}
+}
+
+func (m oomEvidence) reason() string {
+	switch {
+	case m.own > 0:
+		return "killed by the kernel: out of memory (limit " + m.limit + ")"
+	case m.machine > 0:
+		return "killed by SIGKILL, most likely by the kernel: while it ran, processes of this machine were killed because it was out of memory"
+	case m.counted:
+		return "killed by SIGKILL: by somebody, for the kernel has killed nothing for lack of memory"
+	default:
+		return "killed by SIGKILL: by somebody, or by the kernel because the machine was out of memory"
+	}
+}
+
+// crash is a kind of end that a language's runtime writes about in its own words.
+type crash struct {
+	// begins and contains are what a line of it looks like.
+	begins, contains []string
+	// codes are the exit codes it comes with; with another one the line was not the end.
+	codes []int
+	what  string
+}
+
+// signalled stands for an end by a signal in the codes of a crash.
+const signalled = -1
+
+// crashes are in the order in which they are looked for: memory first, because a runtime that has none panics too.
+var crashes = []crash{
+	{begins: []string{"fatal error: runtime: out of memory", "fatal error: runtime: cannot allocate memory", "runtime: out of memory"},
+		codes: []int{2, signalled}, what: "out of memory: the Go runtime was refused more"},
+	{begins: []string{"MemoryError"}, codes: []int{1}, what: "out of memory: Python was refused more"},
+	{contains: []string{"JavaScript heap out of memory"}, codes: []int{signalled, 134}, what: "out of memory: the heap of JavaScript is full"},
+	{begins: []string{"panic: "}, codes: []int{2, signalled}, what: "panic"},
+	{begins: []string{"fatal error: "}, codes: []int{2, signalled}, what: "fatal error of the Go runtime"},
+	{begins: []string{"SIGSEGV"}, codes: []int{2, signalled}, what: "segmentation violation"},
+	{begins: []string{"Traceback (most recent call last):"}, codes: []int{1}, what: "exception of Python"},
+	{begins: []string{"Node.js v"}, codes: []int{1}, what: "exception of Node.js"},
+}
+
+func (c *crash) is(line string) bool {
+	return slices.ContainsFunc(c.begins, func(s string) bool { return strings.HasPrefix(line, s) }) ||
+		slices.ContainsFunc(c.contains, func(s string) bool { return strings.Contains(line, s) })
+}
+
+// because is the crash in parentheses, empty when there is none that goes with the exit code.
+func (c *crash) because(code int) string {
+	if c == nil || !slices.Contains(c.codes, code) {
+		return ""
+	}
+	return " (" + c.what + ")"
+}
+
+// crashOf is the crash that the lines tell of, nil for none.
+func crashOf(lines []string) *crash {
+	for i := range crashes {
+		if slices.ContainsFunc(lines, crashes[i].is) {
+			return &crashes[i]
+		}
+	}
+	return nil
+}
+
+// crashLine says whether a line begins the message of a crash of the Go runtime, after which nothing else comes. Others print
+// the like for what they have caught.
+func crashLine(line string) bool {
+	return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "SIGSEGV")
+}
