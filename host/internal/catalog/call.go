@@ -20,7 +20,9 @@ func (s *supervisor) call(ctx context.Context, again bool, do func(context.Conte
 			}
 			return err
 		}
-		if last = do(ctx, session); last == nil {
+		last = do(ctx, session)
+		s.release(session)
+		if last == nil {
 			return nil
 		}
 		s.report(last)
@@ -31,12 +33,16 @@ func (s *supervisor) call(ctx context.Context, again bool, do func(context.Conte
 	}
 }
 
-// await is the session that lives now, or the next one. It does not wait for a plugin that has died too often.
+// await is the session that lives now, or the next one, which is held until release: a process that is replaced ends only
+// after the calls that it has. It does not wait for a plugin that has died too often.
 func (s *supervisor) await(ctx context.Context) (*session, error) {
 	for {
 		s.mu.Lock()
 		session, changed := s.session, s.changed
 		state, why := s.state()
+		if session != nil && state != Stopped {
+			session.calls++
+		}
 		s.mu.Unlock()
 		switch {
 		case state == Stopped, session == nil && state == Degraded:
@@ -49,6 +55,21 @@ func (s *supervisor) await(ctx context.Context) (*session, error) {
 		case <-ctx.Done():
 			return nil, s.unavailable(why)
 		}
+	}
+}
+
+// release ends a call of a session.
+func (s *supervisor) release(session *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session.calls--
+	session.rest()
+}
+
+// rest notices that a retired session has nothing to do any more. It is called with the supervisor's lock held.
+func (s *session) rest() {
+	if s.retired.Err() != nil && s.calls == 0 {
+		close(s.idle)
 	}
 }
 

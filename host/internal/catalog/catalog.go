@@ -43,6 +43,8 @@ type Catalog struct {
 	plugins []*supervisor
 	store   store.Store
 	sink    runpack.Sink
+
+	reloading sync.Mutex
 }
 
 // Open checks every plugin's program, pin and settings, and then starts all of them at once. It returns when all are

@@ -23,6 +23,8 @@ const (
 	healthDeadline = 2 * time.Second
 	// drainDeadline is for the calls in flight when the host stops.
 	drainDeadline = 10 * time.Second
+	// retireDeadline is for the calls that a process has when another takes its place: exports may take minutes.
+	retireDeadline = 10 * time.Minute
 	// shutdownDeadline is for closing the backend; then the process is killed.
 	shutdownDeadline = 5 * time.Second
 )

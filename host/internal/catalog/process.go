@@ -18,11 +18,18 @@ import (
 
 // session is one life of a plugin's process, configured and connected.
 type session struct {
+	program  *program
 	process  *launch.Process
 	life     pb.PluginClient
 	store    store.Store
 	sink     runpack.Sink
 	provider evidence.Provider
+
+	// retired ends when another process has taken this one's place.
+	retired context.Context
+	retire  context.CancelFunc
+	calls   int           // in flight; guarded by the supervisor's lock
+	idle    chan struct{} // closed when the session is retired and its last call has ended
 }
 
 // launch starts the process and reads its manifest. Errors begin with the plugin's name; on one nothing is left running.
@@ -63,7 +70,11 @@ func (p *program) start(ctx context.Context, logger *slog.Logger) (*session, *ma
 		return nil, nil, err
 	}
 	conn := process.Conn()
-	s := &session{process, pb.NewPluginClient(conn), store.NewClient(conn), runpack.NewClient(conn), evidence.NewClient(conn)}
+	s := &session{
+		program: p, process: process, life: pb.NewPluginClient(conn),
+		store: store.NewClient(conn), sink: runpack.NewClient(conn), provider: evidence.NewClient(conn), idle: make(chan struct{}),
+	}
+	s.retired, s.retire = context.WithCancel(context.Background())
 	err = p.configure(ctx, s.life, m)
 	if err == nil {
 		err = p.readContract(ctx, s.provider)

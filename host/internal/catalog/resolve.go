@@ -27,6 +27,10 @@ type program struct {
 	path   string
 	pin    []byte // empty without a pin
 	env    []string
+	// file is the program as it was found.
+	file os.FileInfo
+	// script is the sum of an interpreter's script as it was found, by its argument.
+	script map[string]string
 	// contract is what an evidence plugin can be asked, from its first start on.
 	contract json.RawMessage
 }
@@ -46,6 +50,9 @@ func (p *program) locate(dir string, options Options) (err error) {
 		return p.refuse(&p.plugin.Command, err)
 	}
 	if err := safeToExecute(p.path); err != nil {
+		return p.refuse(&p.plugin.Command, err)
+	}
+	if p.file, err = os.Stat(p.path); err != nil {
 		return p.refuse(&p.plugin.Command, err)
 	}
 	if p.pin, err = pinOf(p.plugin, p.locked); err != nil {
@@ -217,6 +224,7 @@ func pinOf(p *config.Plugin, locked *config.Locked) ([]byte, error) {
 // checked on the bytes that are executed: an interpreter opens its script again.
 func (p *program) checkFiles() error {
 	files, err := script(p.plugin)
+	p.script = files
 	if err != nil || p.locked == nil {
 		return err
 	}

@@ -199,6 +199,10 @@ func (s *storeClient) Changes(ctx context.Context, after uint64, yield func(stor
 func (s *storeClient) ChangesOf(ctx context.Context, collections []string, after uint64, yield func(store.ChangeSet) error) error {
 	var stopped error
 	err := s.plugin.call(ctx, false, func(ctx context.Context, session *session) error {
+		// It never ends by itself, and the process waits for its calls when another takes its place.
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(session.retired, func() { cancel(errRetired) })()
 		err := store.ChangesOf(ctx, session.store, collections, after, func(set store.ChangeSet) error {
 			stopped = yield(set)
 			return stopped
@@ -206,10 +210,16 @@ func (s *storeClient) ChangesOf(ctx context.Context, collections []string, after
 		if stopped != nil {
 			return nil
 		}
+		if context.Cause(ctx) == errRetired {
+			return errRetired
+		}
 		return err
 	})
 	return cmp.Or(stopped, err)
 }
+
+// errRetired ends what follows a process for as long as it lives.
+var errRetired = fault.New(fault.Unavailable, "another process has taken the place of the store plugin's")
 
 // Close does nothing: the catalog ends the plugin.
 func (s *storeClient) Close() error { return nil }

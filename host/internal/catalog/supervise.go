@@ -50,6 +50,7 @@ type Status struct {
 
 // supervisor keeps one plugin alive.
 type supervisor struct {
+	// program is the first that was started. Another may take its place (swap.go), of the same kind and name.
 	program *program
 	logger  *slog.Logger
 	pace    pace
@@ -59,9 +60,13 @@ type supervisor struct {
 	done   chan struct{} // closed when watching has ended
 	opened bool          // written by open, before anything else runs
 
+	swaps    chan *swap     // taken by watch
+	retiring sync.WaitGroup // processes that were replaced and still end
+
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced whenever what follows changes
 	session  *session      // nil while there is no configured process
+	current  *program      // what is started next
 	manifest *manifest
 	health   health
 	away     string // why there is no process
@@ -74,8 +79,8 @@ type supervisor struct {
 
 func newSupervisor(p *program, options Options) *supervisor {
 	s := &supervisor{
-		program: p, pace: options.pace, changed: make(chan struct{}), done: make(chan struct{}), away: "it is being started",
-		logger: options.Logger,
+		program: p, current: p, pace: options.pace, changed: make(chan struct{}), done: make(chan struct{}), away: "it is being started",
+		logger: options.Logger, swaps: make(chan *swap),
 	}
 	s.run, s.stop = context.WithCancel(context.Background())
 	return s
@@ -109,6 +114,10 @@ func (s *supervisor) publish(ctx context.Context, session *session, m *manifest)
 	s.update(func() {
 		s.session, s.manifest, s.health, s.away, s.spent = session, m, found, "", false
 	})
+	s.tellRunning(session, m, found)
+}
+
+func (s *supervisor) tellRunning(session *session, m *manifest, found health) {
 	level, attrs := slog.LevelInfo, []any{"name", m.name, "version", m.version, "pid", session.process.PID()}
 	if !found.ready {
 		level, attrs = slog.LevelWarn, append(attrs, "not_ready", found.why())
@@ -130,7 +139,12 @@ func (s *supervisor) watch(session *session) {
 	defer close(s.done)
 	var budget budget
 	for {
-		why := s.lost(session)
+		why, swap := s.lost(session)
+		if swap != nil {
+			s.take(swap)
+			session = swap.session
+			continue
+		}
 		if why == "" {
 			return
 		}
@@ -143,32 +157,36 @@ func (s *supervisor) watch(session *session) {
 	}
 }
 
-// lost waits until a session's process has ended or is no use, and says why; empty when the catalog closes.
-func (s *supervisor) lost(session *session) string {
-	timer := time.NewTimer(s.program.plugin.HealthInterval)
+// lost waits until a session's process has ended or is no use, and says why; empty when the catalog closes, or another is to
+// take its place.
+func (s *supervisor) lost(session *session) (string, *swap) {
+	interval := session.program.plugin.HealthInterval
+	timer := time.NewTimer(interval)
 	defer timer.Stop()
 	missed := 0
 	for {
 		select {
 		case <-s.run.Done():
-			return ""
+			return "", nil
+		case swap := <-s.swaps:
+			return "", swap
 		case <-session.process.Exited():
-			return "the process ended: " + session.process.ExitReason()
+			return "the process ended: " + session.process.ExitReason(), nil
 		case <-timer.C:
 		}
 		found := session.health(s.run, s.pace)
-		pause := s.program.plugin.HealthInterval
+		pause := interval
 		switch {
 		case s.run.Err() != nil:
-			return ""
+			return "", nil
 		case found.answered && !found.live:
-			return "it asked to be restarted: " + cmp.Or(found.reason, "no reason given")
+			return "it asked to be restarted: " + cmp.Or(found.reason, "no reason given"), nil
 		case found.answered:
 			missed = 0
 		default:
 			// Asked again at once: a plugin that hangs holds calls until it is killed.
 			if missed++; missed >= maxMissedHealth {
-				return fmt.Sprintf("it left %d health checks unanswered", missed)
+				return fmt.Sprintf("it left %d health checks unanswered", missed), nil
 			}
 			pause = 0
 		}
@@ -203,10 +221,15 @@ func (s *supervisor) revive(budget *budget) *session {
 			s.log(slog.LevelError, "plugin was restarted too often", "restarts", maxRestarts, "window", restartWindow, "next_try", pause)
 		}
 		s.update(func() { s.spent = !quick })
-		if !sleep(s.run, pause) {
+		swap, alive := s.pause(pause)
+		if swap != nil {
+			s.take(swap)
+			return swap.session
+		}
+		if !alive {
 			return nil
 		}
-		session, m, err := s.program.start(s.run, s.logger)
+		session, m, err := s.current.start(s.run, s.logger)
 		if err == nil {
 			s.update(func() { s.restarts++ })
 			s.publish(s.run, session, m)
@@ -217,6 +240,20 @@ func (s *supervisor) revive(budget *budget) *session {
 		}
 		s.log(slog.LevelError, "plugin could not be restarted", "error", err.Error())
 		s.update(func() { s.away = startFailure(err) })
+	}
+}
+
+// pause waits before a start. Another process may be handed over meanwhile; false when the catalog closes.
+func (s *supervisor) pause(pause time.Duration) (*swap, bool) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil, true
+	case swap := <-s.swaps:
+		return swap, true
+	case <-s.run.Done():
+		return nil, false
 	}
 }
 
@@ -330,6 +367,7 @@ func (s *supervisor) close(ctx context.Context) error {
 		return nil
 	}
 	<-s.done
+	s.retiring.Wait()
 	s.mu.Lock()
 	session := s.session
 	s.mu.Unlock()

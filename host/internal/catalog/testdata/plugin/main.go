@@ -49,7 +49,7 @@ func main() {
 
 func serveStore() {
 	sdk.Serve(sdk.Plugin{
-		Name: "store-test", Version: "1.2.3", Capabilities: []string{"memory"},
+		Name: "store-test", Version: "1.2.3", Capabilities: capabilities(),
 		Config: sdk.ConfigSchema{Attributes: []sdk.Attribute{
 			{Name: "path", Type: sdk.String, Help: "File that keeps the commits."},
 			{Name: "unready", Type: sdk.String, Help: "File whose text says why the store is not ready."},
@@ -58,6 +58,13 @@ func serveStore() {
 		}},
 		OpenStore: open,
 	})
+}
+
+func capabilities() []string {
+	if shared {
+		return []string{"changes"}
+	}
+	return []string{"memory"}
 }
 
 func open(_ context.Context, config json.RawMessage) (store.Store, error) {

@@ -8,9 +8,9 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
-	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
@@ -34,6 +34,11 @@ func (m *memory) load() error {
 	if m.file, err = os.OpenFile(m.settings.Path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600); err != nil {
 		return err
 	}
+	return m.read()
+}
+
+// read applies the lines that it has not seen.
+func (m *memory) read() error {
 	lines := bufio.NewScanner(m.file)
 	for lines.Scan() {
 		var c store.Commit
@@ -42,6 +47,21 @@ func (m *memory) load() error {
 		}
 	}
 	return lines.Err()
+}
+
+// shared says that another process may write the same file.
+var shared = os.Args[1] == "shared"
+
+// refresh reads what another process has written, and keeps it from writing until unlock.
+func (m *memory) refresh() (unlock func(), err error) {
+	if !shared {
+		return func() {}, nil
+	}
+	fd := int(m.file.Fd())
+	if err := syscall.Flock(fd, syscall.LOCK_EX); err != nil {
+		return nil, err
+	}
+	return func() { _ = syscall.Flock(fd, syscall.LOCK_UN) }, m.read()
 }
 
 func name(k store.Key) string { return string(store.AppendKey(nil, k)) }
@@ -76,6 +96,11 @@ func (m *memory) Commit(ctx context.Context, commits []store.Commit) ([]store.Ou
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	unlock, err := m.refresh()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	var out []store.Outcome
 	for _, c := range commits {
 		_, again := m.done[c.ID]
@@ -98,6 +123,12 @@ func (m *memory) Get(ctx context.Context, keys []store.Key) ([]store.Record, err
 			return nil, err
 		}
 		m.mu.Lock()
+		unlock, err := m.refresh()
+		if err != nil {
+			m.mu.Unlock()
+			return nil, err
+		}
+		unlock()
 		r := m.records[name(k)]
 		m.mu.Unlock()
 		r.Key = k
@@ -121,8 +152,9 @@ func (m *memory) Describe(context.Context) (store.Description, error) {
 	return store.Description{MaxBodyBytes: store.MaxBody, MaxOps: store.MaxOps, MaxCommits: store.MaxCommits, MaxKeys: store.MaxKeys, CommitIDLifetime: store.CommitIDLifetime}, nil
 }
 
-func (m *memory) Changes(context.Context, uint64, func(store.ChangeSet) error) error {
-	return fault.New(fault.Unimplemented, "no change feed")
+func (m *memory) Changes(ctx context.Context, _ uint64, _ func(store.ChangeSet) error) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // Close hangs where the file's name asks for it.
