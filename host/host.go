@@ -70,6 +70,7 @@ type Config struct {
 
 // Host is a running host. It is safe for concurrent use.
 type Host struct {
+	opened    Config // with the settings that count beside those of plugins
 	catalog   *catalog.Catalog
 	providers *evidence.Registry
 	server    *mcp.Server
@@ -99,7 +100,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, config.Join(err, providers.Close())
 	}
-	h := &Host{catalog: plugins, providers: providers, drain: cfg.Settings.Server.DrainTimeout}
+	h := &Host{opened: cfg, catalog: plugins, providers: providers, drain: cfg.Settings.Server.DrainTimeout}
 	if h.audit, err = openAudit(cfg); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}

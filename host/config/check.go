@@ -41,7 +41,7 @@ func (c *checker) quote(field *string) string {
 
 func (c *checker) config(cfg *Config) {
 	c.bounds("", reflect.ValueOf(cfg).Elem())
-	for _, rule := range []func(*Config){c.http, c.plugins, c.pluginFields, c.namespace, c.validation, c.anchors, c.jsonEvidence, c.mcpEvidence, c.signatures, c.runpackDirs, c.auth, c.feedback, c.schemaACL, c.discovery, c.docs, c.audit, c.dispatch, c.authority, c.development} {
+	for _, rule := range []func(*Config){c.http, c.metrics, c.plugins, c.pluginFields, c.namespace, c.validation, c.anchors, c.jsonEvidence, c.mcpEvidence, c.signatures, c.runpackDirs, c.auth, c.feedback, c.schemaACL, c.discovery, c.docs, c.audit, c.dispatch, c.authority, c.development} {
 		rule(cfg)
 	}
 }

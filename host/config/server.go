@@ -8,6 +8,9 @@ type Server struct {
 	Stdio     *Stdio     `block:"stdio" help:"Serve MCP over standard input and output."`
 	RateLimit *RateLimit `block:"rate_limit" help:"Refuse a caller that asks too often, until its window is over. Callers are told apart by who they were authenticated as, others by address, of IPv6 its first 64 bits. Without the block nobody is refused."`
 
+	Control *Control `block:"control" help:"Let the operator of this machine look at plugins, restart them and reload them: decision-gate plugin list, show, logs and restart, and decision-gate reload. Without the block nobody can; SIGHUP reloads all the same."`
+	Metrics *Metrics `block:"metrics" help:"Serve what is counted of plugins as text for Prometheus, at /metrics."`
+
 	MaxBodyBytes      int64         `hcl:"max_body_bytes" default:"1048576" min:"1" max:"67108864" unit:"bytes" help:"Largest request body."`
 	MaxInflight       int64         `hcl:"max_inflight" default:"256" min:"1" max:"65536" unit:"requests" help:"Requests served at the same time; more are refused as overloaded, unless one whose body is late can make room."`
 	MaxEvidenceMemory int64         `hcl:"max_evidence_memory" default:"268435456" min:"1048576" max:"68719476736" unit:"bytes" help:"Memory that the evidence of all calls may take at the same time, by estimate; a call may hold half of it. A question that finds none free within its time is unanswered."`
@@ -27,6 +30,16 @@ type HTTP struct {
 	RPCFormat   string   `hcl:"rpc_format" default:"json" oneof:"json,sse" help:"How /rpc answers: a JSON body, or one server-sent event (mcp contract §1.4)."`
 	TLS         *TLS     `block:"tls" help:"Speak TLS 1.2 or 1.3. Files that change are read again at the next handshake, without a restart."`
 	TLSUpstream bool     `hcl:"tls_upstream" default:"false" help:"Confirm that a proxy in front ends TLS, where the host listens beyond loopback without."`
+}
+
+// Control is where the operator of the machine comes in.
+type Control struct {
+	Socket string `hcl:"socket" required:"true" path:"true" min:"1" max:"107" help:"Unix socket, which only the user of the host and root can open. It is made at the start and removed at the end."`
+}
+
+// Metrics is where counts are read.
+type Metrics struct {
+	Listen string `hcl:"listen" default:"127.0.0.1:9464" help:"Loopback IP:port or localhost:port; port 0 takes a free one. Whoever reads there is not asked who it is, so nothing beyond loopback is accepted."`
 }
 
 // TLS are the files of encryption and of client certificates (mcp contract §2.5).

@@ -54,6 +54,14 @@ func (c *checker) http(cfg *Config) {
 	}
 }
 
+// metrics refuses to serve beyond loopback what asks nobody who it is.
+func (c *checker) metrics(cfg *Config) {
+	m := cfg.Server.Metrics
+	if m != nil && !(&HTTP{Listen: m.Listen}).Loopback() {
+		c.problem(&m.Listen, "Not a loopback address", `server.metrics.listen must be a loopback IP:port or localhost:port, such as "127.0.0.1:9464"; this is %s.`, c.quote(&m.Listen))
+	}
+}
+
 // Loopback reports whether only this machine can reach the listener.
 func (h *HTTP) Loopback() bool {
 	host, _, _ := net.SplitHostPort(h.Listen)

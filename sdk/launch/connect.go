@@ -135,7 +135,7 @@ func quote(text string) string {
 }
 
 // connect makes the connection; nothing is sent before the first call.
-func (p *Process) connect(offer offer, keys *clientKeys) error {
+func (p *Process) connect(offer offer, keys *clientKeys, observe observer) error {
 	// The pool holds the plugin's own certificate and no root of the system.
 	roots := x509.NewCertPool()
 	roots.AddCert(offer.certificate)
@@ -162,6 +162,8 @@ func (p *Process) connect(offer offer, keys *clientKeys) error {
 			MinConnectTimeout: DefaultStartTimeout,
 		}),
 		grpc.WithDisableServiceConfig(),
+		grpc.WithChainUnaryInterceptor(observe.unary),
+		grpc.WithChainStreamInterceptor(observe.stream),
 	)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)

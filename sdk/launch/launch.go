@@ -38,6 +38,9 @@ type Spec struct {
 	Dir string
 	// Logger gets the plugin's log lines; nil drops them.
 	Logger *slog.Logger
+	// Observe is told of every call when it has ended: its full name, how long it took, and its error. It is called by many
+	// goroutines at once and must not wait; nil tells nobody.
+	Observe func(method string, took time.Duration, err error)
 	// StartTimeout bounds the time to the first answer; 0 means DefaultStartTimeout.
 	StartTimeout time.Duration
 }
@@ -96,7 +99,7 @@ func start(ctx context.Context, spec Spec) (_ *Process, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.connect(offer, keys); err != nil {
+	if err := p.connect(offer, keys, spec.Observe); err != nil {
 		return nil, err
 	}
 	if err := p.checkHealth(ctx); err != nil {

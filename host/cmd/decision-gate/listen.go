@@ -81,6 +81,13 @@ func listen(settings *config.Config, log *slog.Logger) (*entrance, error) {
 	return &entrance{connections.Listen(inner), connections, secure}, nil
 }
 
+// close frees the address; the entrance may be nil.
+func (e *entrance) close() {
+	if e != nil {
+		e.Close()
+	}
+}
+
 // network is that of an address. Go takes 0.0.0.0 for every address of the machine, of IPv6 as well: a firewall that was set
 // up for what the configuration says would be passed by.
 func network(address string) string {

@@ -45,6 +45,7 @@ type cli struct {
 	ShowVersion kong.VersionFlag `name:"version" help:"Show the version."`
 
 	Serve    serveCommand    `cmd:"" help:"Run a host."`
+	Reload   reloadCommand   `cmd:"" help:"Have a running host take over changed plugins, without a call that fails."`
 	Validate validateCommand `cmd:"" help:"Check a configuration without starting anything."`
 	Doctor   doctorCommand   `cmd:"" help:"List what a configuration opens that is closed by default."`
 	Version  versionCommand  `cmd:"" help:"Show the version."`
@@ -52,7 +53,11 @@ type cli struct {
 		Import configImportCommand `cmd:"" help:"Make a configuration from one of the open-source Decision Gate."`
 	} `cmd:"" help:"Make configurations."`
 	Plugin struct {
-		Pin pinCommand `cmd:"" help:"Write the sum and the manifest of every plugin into the lock file."`
+		Pin     pinCommand           `cmd:"" help:"Write the sum and the manifest of every plugin into the lock file."`
+		List    pluginListCommand    `cmd:"" help:"Show the plugins of a running host: state, calls, errors, times."`
+		Show    pluginShowCommand    `cmd:"" help:"Show everything of one plugin of a running host."`
+		Logs    pluginLogsCommand    `cmd:"" help:"Show the last lines of a plugin of a running host."`
+		Restart pluginRestartCommand `cmd:"" help:"Replace the process of a plugin of a running host, without a call that fails."`
 	} `cmd:"" help:"Tend the plugins of a configuration."`
 	Store struct {
 		Copy    storeCopyCommand    `cmd:"" help:"Copy a store into another, of whatever kind."`

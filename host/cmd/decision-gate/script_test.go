@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -29,7 +30,7 @@ import (
 const patience = 20 * time.Second
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"decision-gate": main, "rpc": rpcMain})
+	testscript.Main(m, map[string]func(){"decision-gate": main, "rpc": rpcMain, "fetch": fetchMain})
 }
 
 // TestScripts runs testdata/script: what a user types, and what comes of it. Beside the commands of testscript there are
@@ -39,6 +40,7 @@ func TestMain(m *testing.M) {
 //	signal-host SIGNAL          signal it, and wait until it says that it stops, unless the signal is HUP
 //	host-ended N                it must end with code N and leave no process
 //	rpc TOOL [FILE]             (a program) call a tool of the host at $RPC, with the arguments in a file
+//	fetch URL                   (a program) write what a URL answers
 //	rehash DIR                  make every hash of a bundle anew, as somebody does who rewrites one
 //	slow-web                    serve http://$SLOW, which answers only after slow-web-release
 //	slow-web-asked              wait until it is asked
@@ -221,6 +223,19 @@ func alive(pid string) bool {
 }
 
 // rpcMain is the program rpc: a client in a few lines. It prints the tool's result, or ends with code 1 and the error.
+func fetchMain() {
+	response, err := http.Get(os.Args[1])
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = errors.New(response.Status)
+	}
+	if err == nil {
+		_, err = io.Copy(os.Stdout, response.Body)
+	}
+	if err != nil {
+		fail(err)
+	}
+}
+
 func rpcMain() {
 	arguments := json.RawMessage("{}")
 	if len(os.Args) > 2 {

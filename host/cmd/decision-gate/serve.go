@@ -46,17 +46,21 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return tellFindings(err, std, false)
 	}
+	back, err := openBackDoors(settings)
+	if err != nil {
+		door.close()
+		return err
+	}
+	defer back.close()
 	tellPosture(settings, log)
 	h, err := host.Open(ctx, host.Config{Settings: settings, Version: version, Logger: log, AuditOutput: std.err})
 	if err != nil {
-		if door != nil {
-			door.Close()
-		}
+		door.close()
 		return tellFindings(err, std, false)
 	}
-	if settings.Audit != nil && settings.Audit.Path != "" {
-		defer reopenAudit(h, log)()
-	}
+	reload := reloader(h, func() (*config.Config, error) { return c.load(config.Load) }, log)
+	defer onHangup(h, settings.Audit != nil && settings.Audit.Path != "", reload, log)()
+	back.serve(h, reload, settings.Server, log)
 	s := &service{host: h, settings: settings.Server, door: door, log: log}
 	return errors.Join(c.serve(ctx, std, s), h.Close())
 }

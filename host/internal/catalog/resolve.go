@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/sdk"
@@ -31,6 +32,8 @@ type program struct {
 	file os.FileInfo
 	// script is the sum of an interpreter's script as it was found, by its argument.
 	script map[string]string
+	// observe is told of the calls to its processes; nil when nobody counts them.
+	observe func(method string, took time.Duration, err error)
 	// contract is what an evidence plugin can be asked, from its first start on.
 	contract json.RawMessage
 }

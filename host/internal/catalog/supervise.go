@@ -60,6 +60,8 @@ type supervisor struct {
 	done   chan struct{} // closed when watching has ended
 	opened bool          // written by open, before anything else runs
 
+	meter meter
+
 	swaps    chan *swap     // taken by watch
 	retiring sync.WaitGroup // processes that were replaced and still end
 
@@ -74,6 +76,8 @@ type supervisor struct {
 	fault    fault.Reason
 	faultEnd time.Time
 	restarts int
+	began    time.Time // when the session's process began to serve
+	lastEnd  *End
 	stopped  bool
 }
 
@@ -82,6 +86,7 @@ func newSupervisor(p *program, options Options) *supervisor {
 		program: p, current: p, pace: options.pace, changed: make(chan struct{}), done: make(chan struct{}), away: "it is being started",
 		logger: options.Logger, swaps: make(chan *swap),
 	}
+	p.observe = s.meter.observe
 	s.run, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -113,6 +118,7 @@ func (s *supervisor) publish(ctx context.Context, session *session, m *manifest)
 	found := session.health(ctx, s.pace)
 	s.update(func() {
 		s.session, s.manifest, s.health, s.away, s.spent = session, m, found, "", false
+		s.began = time.Now()
 	})
 	s.tellRunning(session, m, found)
 }
@@ -150,6 +156,7 @@ func (s *supervisor) watch(session *session) {
 		}
 		s.update(func() { s.session, s.away = nil, why })
 		session.process.Kill(0)
+		s.update(func() { s.lastEnd = &End{time.Now(), why, session.process.LastLog()} })
 		s.log(slog.LevelError, "plugin is lost", "reason", why, "last_log", session.process.LastLog())
 		if session = s.revive(&budget); session == nil {
 			return

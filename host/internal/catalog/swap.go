@@ -175,7 +175,7 @@ func (s *supervisor) prepare(ctx context.Context, p *program) (*swap, error) {
 		return nil, err
 	}
 	// Scenarios were checked against what the first process could be asked.
-	p.contract = s.program.contract
+	p.contract, p.observe = s.program.contract, s.meter.observe
 	session, m, err := p.start(ctx, s.logger)
 	if err != nil {
 		return nil, err
@@ -234,7 +234,7 @@ func (s *supervisor) take(swap *swap) {
 	s.update(func() {
 		old = s.session
 		s.session, s.manifest, s.health, s.away, s.spent = swap.session, swap.manifest, swap.health, "", false
-		s.current = swap.program
+		s.current, s.began = swap.program, time.Now()
 		if s.fault != fault.Corrupt { // which no process heals
 			s.fault = ""
 		}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package catalog
+
+func residentBytes(int) uint64 { return 0 }
