@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
@@ -153,6 +154,9 @@ func (m *memory) Describe(context.Context) (store.Description, error) {
 }
 
 func (m *memory) Changes(ctx context.Context, _ uint64, _ func(store.ChangeSet) error) error {
+	if !shared {
+		return fault.New(fault.Unimplemented, "no change feed")
+	}
 	<-ctx.Done()
 	return ctx.Err()
 }
