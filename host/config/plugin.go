@@ -27,11 +27,35 @@ type Plugin struct {
 	StartTimeout   time.Duration `hcl:"start_timeout" default:"10s" min:"100ms" max:"5m" help:"Time to start and shake hands."`
 	HealthInterval time.Duration `hcl:"health_interval" default:"5s" min:"50ms" max:"10m" help:"Time between two health checks."`
 
+	Deadlines *Deadlines `block:"deadlines" help:"How long the host waits for the plugin, for each kind of call. A call that takes longer has failed; for those of a store and a runpack plugin the time is that with waiting for a restart and with further tries."`
+	Restart   *Restart   `block:"restart" help:"How a process that is lost is replaced."`
+
 	Config Body `block:"config" help:"Settings of the plugin itself; its manifest says which."`
 
 	// Dir is the working directory of the process: the folder of the configuration file, so that relative paths in the
 	// plugin's own settings are relative to the file too.
 	Dir string
+}
+
+// Deadlines are the longest waits for a plugin. Zero is the default.
+type Deadlines struct {
+	Configure time.Duration `hcl:"configure" default:"10s" min:"100ms" max:"10m" help:"Time to take its settings, with opening and migrating what they name, and to become ready in a reload."`
+	Health    time.Duration `hcl:"health" default:"2s" min:"10ms" max:"1m" help:"Time to answer a health check; after two that are not answered the process is killed."`
+	Read      time.Duration `hcl:"read" default:"5s" min:"10ms" max:"5m" help:"Time for reading records from a store."`
+	Write     time.Duration `hcl:"write" default:"10s" min:"10ms" max:"5m" help:"Time for a commit, or for beginning a bundle; giving up leaves the outcome unknown."`
+	Silence   time.Duration `hcl:"silence" default:"10s" min:"10ms" max:"5m" help:"Longest silence within a stream: a page of a scan, a chunk of a file."`
+	Bundle    time.Duration `hcl:"bundle" default:"1m" min:"100ms" max:"1h" help:"Time for finishing, aborting or removing a whole bundle."`
+	Query     time.Duration `hcl:"query" default:"30s" min:"10ms" max:"5m" help:"Time for a question to an evidence plugin; a condition that has less decides."`
+	Drain     time.Duration `hcl:"drain" default:"10s" min:"10ms" max:"10m" help:"Time for the calls in flight when the host stops."`
+	Shutdown  time.Duration `hcl:"shutdown" default:"5s" min:"10ms" max:"5m" help:"Time to close its backend; then the process is killed."`
+}
+
+// Restart is how a process that is lost is replaced. Zero is the default.
+type Restart struct {
+	Pause  time.Duration `hcl:"pause" default:"100ms" min:"1ms" max:"1m" help:"Pause before the first restart; it doubles with each one in the window, and half of it is added or taken by chance."`
+	Budget int64         `hcl:"budget" default:"5" min:"1" max:"20" unit:"restarts" help:"Restarts in a window that are made so; with more the plugin is degraded and its calls fail at once."`
+	Window time.Duration `hcl:"window" default:"1m" min:"1s" max:"24h" help:"Length of the window."`
+	Slow   time.Duration `hcl:"slow" default:"15s" min:"10ms" max:"1h" help:"Pause between two tries once the budget is spent."`
 }
 
 // Command is a program and its arguments.

@@ -11,7 +11,8 @@ import (
 // that pass: such a call reads, or it carries an id by which the plugin knows it.
 func (s *supervisor) call(ctx context.Context, again bool, do func(context.Context, *session) error) error {
 	var last error
-	for pause := s.pace.retry; ; pause = min(2*pause, s.pace.maxRetry) {
+	pace := s.pace.Load()
+	for pause := pace.retry; ; pause = min(2*pause, pace.maxRetry) {
 		session, err := s.await(ctx)
 		if err != nil {
 			// What the plugin said before it went away tells more.

@@ -53,9 +53,6 @@ func Open(ctx context.Context, options Options) (*Catalog, error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	if options.pace == (pace{}) {
-		options.pace = defaultPace
-	}
 	programs, err := resolveAll(options)
 	if err != nil {
 		return nil, err
@@ -90,6 +87,9 @@ func Check(options Options) error {
 
 // resolveAll finds the programs before any is started, so that a typing error in the last plugin starts none.
 func resolveAll(options Options) ([]*program, error) {
+	if options.pace == (pace{}) {
+		options.pace = defaultPace
+	}
 	dir, err := pluginDir(options.PluginDir)
 	if err != nil {
 		return nil, err

@@ -1,8 +1,11 @@
 package catalog
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/host/config"
 )
 
 // Deadlines of the calls to a plugin. Those of a kind's calls cover waiting for a restart and trying again.
@@ -38,24 +41,47 @@ const (
 	restartWindow = time.Minute
 )
 
-// pace is how fast things are tried again. Tests have a faster one.
+// pace is how long a plugin is waited for, and how fast things are tried again.
 type pace struct {
-	// restart is the pause before the first restart; it doubles with each in the window.
-	restart time.Duration
+	// restart is the pause before the first restart; it doubles with each of maxRestarts in restartWindow.
+	restart       time.Duration
+	maxRestarts   int
+	restartWindow time.Duration
 	// slowRestart is the pause once the budget is spent.
 	slowRestart time.Duration
 	// retry and maxRetry are the first and longest pause between two tries of a call.
 	retry, maxRetry time.Duration
 	// hold is how long a call's DENIED or FULL keeps a plugin degraded, unless it happens again.
 	hold time.Duration
-	// health and shutdown are the deadlines of those calls.
-	health, shutdown time.Duration
+	// Deadlines of calls, as the constants above have them.
+	configure, health, get, commit, silence, bundle, query, drain, shutdown time.Duration
 }
 
 var defaultPace = pace{
-	restart: 100 * time.Millisecond, slowRestart: 15 * time.Second,
-	retry: 20 * time.Millisecond, maxRetry: 500 * time.Millisecond,
-	hold: 10 * time.Second, health: healthDeadline, shutdown: shutdownDeadline,
+	restart: 100 * time.Millisecond, maxRestarts: maxRestarts, restartWindow: restartWindow, slowRestart: 15 * time.Second,
+	retry: 20 * time.Millisecond, maxRetry: 500 * time.Millisecond, hold: 10 * time.Second,
+	configure: configureDeadline, health: healthDeadline, get: getDeadline, commit: commitDeadline, silence: pageDeadline,
+	bundle: bundleDeadline, query: maxQuery, drain: drainDeadline, shutdown: shutdownDeadline,
+}
+
+// of is the pace of one plugin: what its block says, and this one for the rest.
+func (p pace) of(plugin *config.Plugin) *pace {
+	if d := plugin.Deadlines; d != nil {
+		for _, f := range []struct {
+			at   *time.Duration
+			said time.Duration
+		}{
+			{&p.configure, d.Configure}, {&p.health, d.Health}, {&p.get, d.Read}, {&p.commit, d.Write}, {&p.silence, d.Silence},
+			{&p.bundle, d.Bundle}, {&p.query, d.Query}, {&p.drain, d.Drain}, {&p.shutdown, d.Shutdown},
+		} {
+			*f.at = cmp.Or(f.said, *f.at)
+		}
+	}
+	if r := plugin.Restart; r != nil {
+		p.restart, p.slowRestart = cmp.Or(r.Pause, p.restart), cmp.Or(r.Slow, p.slowRestart)
+		p.maxRestarts, p.restartWindow = cmp.Or(int(r.Budget), p.maxRestarts), cmp.Or(r.Window, p.restartWindow)
+	}
+	return &p
 }
 
 // jitter spreads a pause over half to one and a half of itself, so that many waiters do not come at once.

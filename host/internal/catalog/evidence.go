@@ -61,7 +61,7 @@ func (p *providerClient) Contract(context.Context) (json.RawMessage, error) {
 // Query is made once. Made again after a crash, a question that crashes the plugin would do so until its restarts are
 // spent, and take the answers of all others with it.
 func (p *providerClient) Query(ctx context.Context, q evidence.Query, c evidence.Context) (result evidence.Result, err error) {
-	ctx, cancel := context.WithTimeout(ctx, maxQuery)
+	ctx, cancel := context.WithTimeout(ctx, p.plugin.pace.Load().query)
 	defer cancel()
 	err = p.plugin.call(ctx, false, func(ctx context.Context, session *session) (err error) {
 		result, err = session.provider.Query(ctx, q, c)
@@ -79,7 +79,7 @@ func (p *program) readContract(ctx context.Context, provider evidence.Provider) 
 	if p.plugin.Kind != kindEvidence {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, configureDeadline)
+	ctx, cancel := context.WithTimeout(ctx, p.pace.configure)
 	defer cancel()
 	contract, err := provider.Contract(ctx)
 	if err != nil {

@@ -65,11 +65,13 @@ func child(dir string) {
 	select {}
 }
 
-var fastPace = pace{
-	restart: 5 * time.Millisecond, slowRestart: 200 * time.Millisecond,
-	retry: 5 * time.Millisecond, maxRetry: 50 * time.Millisecond,
-	hold: 100 * time.Millisecond, health: 300 * time.Millisecond, shutdown: time.Second,
-}
+var fastPace = func() pace {
+	p := defaultPace
+	p.restart, p.slowRestart = 5*time.Millisecond, 200*time.Millisecond
+	p.retry, p.maxRetry = 5*time.Millisecond, 50*time.Millisecond
+	p.hold, p.health, p.shutdown = 100*time.Millisecond, 300*time.Millisecond, time.Second
+	return p
+}()
 
 func storePlugin(mode string, settings map[string]any) *config.Plugin {
 	return testPlugin("store", settings, mode)

@@ -91,7 +91,7 @@ func (p *program) configure(ctx context.Context, life pb.PluginClient, m *manife
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, configureDeadline)
+	ctx, cancel := context.WithTimeout(ctx, p.pace.configure)
 	defer cancel()
 	if _, err := life.Configure(ctx, &pb.ConfigureRequest{ConfigJson: settings}); err != nil {
 		err = fault.FromStatus(err)
@@ -112,8 +112,8 @@ type health struct {
 // why says why a plugin is not ready.
 func (h health) why() string { return cmp.Or(h.reason, "it is not ready and gives no reason") }
 
-func (s *session) health(ctx context.Context, pace pace) health {
-	ctx, cancel := context.WithTimeout(ctx, pace.health)
+func (s *session) health(ctx context.Context) health {
+	ctx, cancel := context.WithTimeout(ctx, s.program.pace.health)
 	defer cancel()
 	resp, err := s.life.Health(ctx, &pb.HealthRequest{})
 	if err != nil {

@@ -28,6 +28,7 @@ type program struct {
 	path   string
 	pin    []byte // empty without a pin
 	env    []string
+	pace   *pace
 	// file is the program as it was found.
 	file os.FileInfo
 	// script is the sum of an interpreter's script as it was found, by its argument.
@@ -40,7 +41,7 @@ type program struct {
 
 // resolve finds a plugin's program and its pin, or says at which line of the configuration it cannot.
 func resolve(p *config.Plugin, dir string, options Options) (*program, error) {
-	out := &program{plugin: p, locked: options.Lock.Find(p.Kind, p.Name), env: environment(p.Env)}
+	out := &program{plugin: p, locked: options.Lock.Find(p.Kind, p.Name), env: environment(p.Env), pace: options.pace.of(p)}
 	err := out.locate(dir, options)
 	if !options.manifestOnly {
 		err = config.Join(err, out.checkLock(options.Lock), out.checkSettings())

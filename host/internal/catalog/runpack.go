@@ -30,7 +30,7 @@ func (s *sinkClient) within(ctx context.Context, deadline time.Duration, do func
 }
 
 func (s *sinkClient) Begin(ctx context.Context, key runpack.Key, tags map[string]string) (id string, err error) {
-	err = s.within(ctx, commitDeadline, func(ctx context.Context, sink runpack.Sink) (err error) {
+	err = s.within(ctx, s.plugin.pace.Load().commit, func(ctx context.Context, sink runpack.Sink) (err error) {
 		id, err = sink.Begin(ctx, key, tags)
 		return err
 	})
@@ -40,7 +40,7 @@ func (s *sinkClient) Begin(ctx context.Context, key runpack.Key, tags map[string
 // Write may take as long as it moves: the wait begins anew with each chunk that is read from content, and stands still
 // while content itself is waited for.
 func (s *sinkClient) Write(ctx context.Context, id, path string, content io.Reader) (written runpack.Written, err error) {
-	ctx, wait, cancel := withPatience(ctx, pageDeadline)
+	ctx, wait, cancel := withPatience(ctx, s.plugin.pace.Load().silence)
 	defer cancel()
 	err = s.plugin.call(ctx, false, func(ctx context.Context, session *session) (err error) {
 		written, err = session.sink.Write(ctx, id, path, patientReader{content, wait})
@@ -61,7 +61,7 @@ func (r patientReader) Read(p []byte) (int, error) {
 }
 
 func (s *sinkClient) Finish(ctx context.Context, id, manifestPath string, manifestSHA256 [32]byte) (uri string, err error) {
-	err = s.within(ctx, bundleDeadline, func(ctx context.Context, sink runpack.Sink) (err error) {
+	err = s.within(ctx, s.plugin.pace.Load().bundle, func(ctx context.Context, sink runpack.Sink) (err error) {
 		uri, err = sink.Finish(ctx, id, manifestPath, manifestSHA256)
 		return err
 	})
@@ -69,12 +69,12 @@ func (s *sinkClient) Finish(ctx context.Context, id, manifestPath string, manife
 }
 
 func (s *sinkClient) Abort(ctx context.Context, id string) error {
-	return s.within(ctx, bundleDeadline, func(ctx context.Context, sink runpack.Sink) error { return sink.Abort(ctx, id) })
+	return s.within(ctx, s.plugin.pace.Load().bundle, func(ctx context.Context, sink runpack.Sink) error { return sink.Abort(ctx, id) })
 }
 
 // Open waits for each read of its own: between two of them the caller may take its time.
 func (s *sinkClient) Open(ctx context.Context, uri, path string) (io.ReadCloser, error) {
-	ctx, wait, cancel := withPatience(ctx, pageDeadline)
+	ctx, wait, cancel := withPatience(ctx, s.plugin.pace.Load().silence)
 	var file io.ReadCloser
 	err := s.plugin.call(ctx, false, func(ctx context.Context, session *session) (err error) {
 		file, err = session.sink.Open(ctx, uri, path)
@@ -113,7 +113,7 @@ func (f *openFile) Close() error {
 }
 
 func (s *sinkClient) List(ctx context.Context, tenant, namespace uint64, yield func(runpack.Bundle) error) error {
-	ctx, wait, cancel := withPatience(ctx, pageDeadline)
+	ctx, wait, cancel := withPatience(ctx, s.plugin.pace.Load().silence)
 	defer cancel()
 	var stopped error // what the caller's function answered, which is not the plugin's fault
 	err := s.plugin.call(ctx, false, func(ctx context.Context, session *session) error {
@@ -132,7 +132,7 @@ func (s *sinkClient) List(ctx context.Context, tenant, namespace uint64, yield f
 }
 
 func (s *sinkClient) Delete(ctx context.Context, uri string) error {
-	return s.within(ctx, bundleDeadline, func(ctx context.Context, sink runpack.Sink) error { return sink.Delete(ctx, uri) })
+	return s.within(ctx, s.plugin.pace.Load().bundle, func(ctx context.Context, sink runpack.Sink) error { return sink.Delete(ctx, uri) })
 }
 
 // Close does nothing: the catalog ends the plugin.

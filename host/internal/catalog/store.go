@@ -66,7 +66,7 @@ func commitBytes(commits []store.Commit) int {
 }
 
 func (s *storeClient) Describe(ctx context.Context) (description store.Description, err error) {
-	ctx, cancel := context.WithTimeout(ctx, getDeadline)
+	ctx, cancel := context.WithTimeout(ctx, s.plugin.pace.Load().get)
 	defer cancel()
 	err = s.plugin.call(ctx, true, func(ctx context.Context, session *session) (err error) {
 		description, err = session.store.Describe(ctx)
@@ -79,7 +79,7 @@ func (s *storeClient) Get(ctx context.Context, keys []store.Key) ([]store.Record
 	if len(keys) > store.MaxKeys {
 		return nil, fault.New(fault.TooLarge, "a Get of %d keys, more than %d", len(keys), store.MaxKeys)
 	}
-	ctx, cancel := context.WithTimeout(ctx, getDeadline)
+	ctx, cancel := context.WithTimeout(ctx, s.plugin.pace.Load().get)
 	defer cancel()
 	records, err := s.gets.Do(ctx, keys)
 	return records, fromContext(ctx, err)
@@ -94,7 +94,7 @@ func fromContext(ctx context.Context, err error) error {
 }
 
 func (s *storeClient) getJointly(ctx context.Context, requests [][]store.Key) ([][]store.Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, getDeadline)
+	ctx, cancel := context.WithTimeout(ctx, s.plugin.pace.Load().get)
 	defer cancel()
 	var records []store.Record
 	err := s.plugin.call(ctx, true, func(ctx context.Context, session *session) (err error) {
@@ -111,7 +111,7 @@ func (s *storeClient) Commit(ctx context.Context, commits []store.Commit) ([]sto
 	if len(commits) > store.MaxCommits {
 		return nil, fault.New(fault.TooLarge, "a request of %d commits, more than %d", len(commits), store.MaxCommits)
 	}
-	ctx, cancel := context.WithTimeout(ctx, commitDeadline)
+	ctx, cancel := context.WithTimeout(ctx, s.plugin.pace.Load().commit)
 	defer cancel()
 	outcomes, err := s.commits.Do(ctx, commits)
 	return outcomes, fromContext(ctx, err)
@@ -121,7 +121,7 @@ func (s *storeClient) Commit(ctx context.Context, commits []store.Commit) ([]sto
 // did, and nothing happens twice.
 func (s *storeClient) commitJointly(ctx context.Context, requests [][]store.Commit) ([][]store.Outcome, error) {
 	// It goes on when its callers have left: what was sent may have happened, and then it must happen as a whole.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitDeadline)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.plugin.pace.Load().commit)
 	defer cancel()
 	var outcomes []store.Outcome
 	err := s.plugin.call(ctx, true, func(ctx context.Context, session *session) (err error) {
@@ -166,7 +166,7 @@ func (s *storeClient) Scan(ctx context.Context, scan store.Scan, yield func(stor
 		stopped error // what the caller's function answered: neither the plugin's fault nor to be tried again
 		failed  error // what the plugin answered after the first record
 	)
-	ctx, wait, cancel := withPatience(ctx, pageDeadline)
+	ctx, wait, cancel := withPatience(ctx, s.plugin.pace.Load().silence)
 	defer cancel()
 	err := s.plugin.call(ctx, true, func(ctx context.Context, session *session) error {
 		err := session.store.Scan(ctx, scan, func(r store.Record) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -53,7 +54,7 @@ type supervisor struct {
 	// program is the first that was started. Another may take its place (swap.go), of the same kind and name.
 	program *program
 	logger  *slog.Logger
-	pace    pace
+	pace    atomic.Pointer[pace] // that of the program
 
 	run    context.Context // ends when the catalog closes
 	stop   context.CancelFunc
@@ -83,10 +84,11 @@ type supervisor struct {
 
 func newSupervisor(p *program, options Options) *supervisor {
 	s := &supervisor{
-		program: p, current: p, pace: options.pace, changed: make(chan struct{}), done: make(chan struct{}), away: "it is being started",
+		program: p, current: p, changed: make(chan struct{}), done: make(chan struct{}), away: "it is being started",
 		logger: options.Logger, swaps: make(chan *swap),
 	}
 	p.observe = s.meter.observe
+	s.pace.Store(p.pace)
 	s.run, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -115,7 +117,7 @@ func (s *supervisor) open(ctx context.Context) error {
 
 // publish lets calls through to a new session.
 func (s *supervisor) publish(ctx context.Context, session *session, m *manifest) {
-	found := session.health(ctx, s.pace)
+	found := session.health(ctx)
 	s.update(func() {
 		s.session, s.manifest, s.health, s.away, s.spent = session, m, found, "", false
 		s.began = time.Now()
@@ -181,7 +183,7 @@ func (s *supervisor) lost(session *session) (string, *swap) {
 			return "the process ended: " + session.process.ExitReason(), nil
 		case <-timer.C:
 		}
-		found := session.health(s.run, s.pace)
+		found := session.health(s.run)
 		pause := interval
 		switch {
 		case s.run.Err() != nil:
@@ -223,9 +225,10 @@ func (s *supervisor) found(found health) {
 // the catalog closes.
 func (s *supervisor) revive(budget *budget) *session {
 	for {
-		pause, quick := budget.next(time.Now(), s.pace)
+		pace := s.pace.Load()
+		pause, quick := budget.next(time.Now(), pace)
 		if !quick {
-			s.log(slog.LevelError, "plugin was restarted too often", "restarts", maxRestarts, "window", restartWindow, "next_try", pause)
+			s.log(slog.LevelError, "plugin was restarted too often", "restarts", pace.maxRestarts, "window", pace.restartWindow, "next_try", pause)
 		}
 		s.update(func() { s.spent = !quick })
 		swap, alive := s.pause(pause)
@@ -280,14 +283,14 @@ type budget struct {
 }
 
 // next is the pause before the next start, and whether it is a quick one.
-func (b *budget) next(now time.Time, pace pace) (pause time.Duration, quick bool) {
-	for len(b.times) > 0 && now.Sub(b.times[0]) > restartWindow {
+func (b *budget) next(now time.Time, pace *pace) (pause time.Duration, quick bool) {
+	for len(b.times) > 0 && now.Sub(b.times[0]) > pace.restartWindow {
 		b.times = b.times[1:]
 	}
-	if len(b.times) >= maxRestarts {
+	if len(b.times) >= pace.maxRestarts {
 		return jitter(pace.slowRestart), false
 	}
-	pause = pace.restart << len(b.times)
+	pause = min(pace.restart<<len(b.times), max(pace.restart, pace.slowRestart))
 	b.times = append(b.times, now)
 	return jitter(pause), true
 }
@@ -358,7 +361,7 @@ func (s *supervisor) report(err error) {
 	s.mu.Lock()
 	news := !s.faulty(time.Now())
 	if s.fault != fault.Corrupt {
-		s.fault, s.faultEnd = reason, time.Now().Add(s.pace.hold)
+		s.fault, s.faultEnd = reason, time.Now().Add(s.pace.Load().hold)
 	}
 	s.mu.Unlock()
 	if news || reason == fault.Corrupt {
@@ -382,14 +385,14 @@ func (s *supervisor) close(ctx context.Context) error {
 		return nil
 	}
 	err := session.drain(ctx)
-	session.process.Kill(s.pace.shutdown)
+	session.process.Kill(s.pace.Load().shutdown)
 	s.update(func() { s.session = nil })
 	// What it had not written may be lost, and its operator would look for the cause elsewhere.
 	switch killed := session.process.ExitReason() == launch.Killed; {
 	case killed && err != nil:
 		return fmt.Errorf("%w, and was killed", err)
 	case killed:
-		return fmt.Errorf("it did not end within %s of being asked to, and was killed", s.pace.shutdown)
+		return fmt.Errorf("it did not end within %s of being asked to, and was killed", s.pace.Load().shutdown)
 	default:
 		return err
 	}
@@ -397,7 +400,7 @@ func (s *supervisor) close(ctx context.Context) error {
 
 // drain waits for the calls in flight.
 func (s *session) drain(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, drainDeadline)
+	ctx, cancel := context.WithTimeout(ctx, s.program.pace.drain)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
 	_, err := s.life.Drain(ctx, &pb.DrainRequest{Deadline: durationpb.New(time.Until(deadline))})

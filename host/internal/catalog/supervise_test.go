@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
@@ -129,16 +130,16 @@ func TestBudgetForgets(t *testing.T) {
 	now := time.Now()
 	var last time.Duration
 	for range maxRestarts {
-		pause, quick := b.next(now, defaultPace)
+		pause, quick := b.next(now, &defaultPace)
 		if !quick || pause < last/4 || pause > 4*time.Second {
 			t.Errorf("pause %s, quick %v", pause, quick)
 		}
 		last = pause
 	}
-	if pause, quick := b.next(now, defaultPace); quick || pause < defaultPace.slowRestart/2 {
+	if pause, quick := b.next(now, &defaultPace); quick || pause < defaultPace.slowRestart/2 {
 		t.Errorf("the budget never ends: %s", pause)
 	}
-	if _, quick := b.next(now.Add(restartWindow+time.Second), defaultPace); !quick {
+	if _, quick := b.next(now.Add(restartWindow+time.Second), &defaultPace); !quick {
 		t.Error("the budget does not come back")
 	}
 }
@@ -295,6 +296,50 @@ func TestSilence(t *testing.T) {
 	wait.heard()
 	<-ctx.Done()
 	if err := ended(ctx, fault.New(fault.Unavailable, "context canceled")); !fault.Is(err, fault.Deadline) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestDeadlines gives a plugin that hangs less time than it would have by default, in each class of calls.
+func TestDeadlines(t *testing.T) {
+	const little = 50 * time.Millisecond
+	for _, tt := range []struct {
+		name      string
+		deadlines config.Deadlines
+		call      func(c *Catalog) error
+	}{
+		{"read", config.Deadlines{Read: little}, func(c *Catalog) error {
+			_, err := c.Store().Get(t.Context(), []store.Key{key("hang")})
+			return err
+		}},
+		{"write", config.Deadlines{Write: little}, func(c *Catalog) error {
+			_, err := c.Store().Commit(t.Context(), []store.Commit{add(1, "hang")})
+			return err
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := storePlugin("store", nil)
+			p.Deadlines = &tt.deadlines
+			c, _ := open(t, p)
+			begun := time.Now()
+			if err := tt.call(c); !fault.Is(err, fault.Deadline) && !fault.Is(err, fault.Unavailable) {
+				t.Errorf("got %v", err)
+			}
+			if took := time.Since(begun); took > getDeadline/2 {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+// TestRestartBudget degrades a plugin after as many restarts as its block allows.
+func TestRestartBudget(t *testing.T) {
+	p := testPlugin("store", nil, "once", filepath.Join(t.TempDir(), "started"))
+	p.Restart = &config.Restart{Budget: 1, Slow: time.Hour}
+	c, _ := open(t, p)
+	signal(t, c, syscall.SIGKILL)
+	eventually(t, "degraded", func() bool { return c.Status()[0].State == Degraded })
+	if _, err := c.Store().Get(t.Context(), []store.Key{key("n")}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("got %v", err)
 	}
 }

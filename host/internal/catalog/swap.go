@@ -180,10 +180,10 @@ func (s *supervisor) prepare(ctx context.Context, p *program) (*swap, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, configureDeadline)
+	ctx, cancel := context.WithTimeout(ctx, p.pace.configure)
 	defer cancel()
 	for {
-		found := session.health(ctx, s.pace)
+		found := session.health(ctx)
 		if found.live && found.ready {
 			return &swap{p, session, m, found, make(chan struct{})}, nil
 		}
@@ -230,6 +230,7 @@ func (s *supervisor) hand(swap *swap) error {
 // take lets calls through to a new process, and lets the old one end.
 func (s *supervisor) take(swap *swap) {
 	defer close(swap.taken)
+	s.pace.Store(swap.program.pace)
 	var old *session
 	s.update(func() {
 		old = s.session
@@ -259,10 +260,10 @@ func (s *supervisor) end(old *session) {
 	case <-timer.C:
 	case <-s.run.Done():
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.pace.shutdown)
+	ctx, cancel := context.WithTimeout(context.Background(), s.pace.Load().shutdown)
 	defer cancel()
 	if err := old.drain(ctx); err != nil {
 		s.logger.Warn("the replaced process ends badly", "plugin", processName(s.program.plugin), "error", err.Error())
 	}
-	old.process.Kill(s.pace.shutdown)
+	old.process.Kill(s.pace.Load().shutdown)
 }
