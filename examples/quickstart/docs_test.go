@@ -240,7 +240,7 @@ func (p *pageRun) validate(b block) {
 		p.t.Fatal(err)
 	}
 	// What the pages have their readers make, validate looks for.
-	for _, folder := range []string{"evidence", "runpacks"} {
+	for _, folder := range []string{"evidence", "runpacks", "data"} {
 		if err := os.Mkdir(filepath.Join(dir, folder), 0o700); err != nil {
 			p.t.Fatal(err)
 		}

@@ -86,6 +86,13 @@ func (c *checker) attribute(name string, tag reflect.StructTag, field any) {
 		if *v < low || *v > high {
 			c.problem(field, "Value out of bounds", "%s must be %s to %s.", name, tag.Get("min"), tag.Get("max"))
 		}
+	case *Bytes:
+		low, _ := parseBytes(tag.Get("min"))
+		high, _ := parseBytes(tag.Get("max"))
+		// 0 is an absent one.
+		if *v != 0 && (*v < low || *v > high) {
+			c.problem(field, "Value out of bounds", "%s must be %s to %s.", name, tag.Get("min"), tag.Get("max"))
+		}
 	case *string:
 		if values := tag.Get("oneof"); values != "" {
 			c.oneOf(name, strings.Split(values, ","), tag, v)
@@ -205,6 +212,7 @@ func (c *checker) pluginFields(cfg *Config) {
 			c.problem(&p.SHA256, "Not a SHA-256", `sha256 must be 64 lower-case hexadecimal digits, as "sha256sum" or "decision-gate plugin pin" print them; this has %d characters.`, len(p.SHA256))
 		}
 		c.environment("plugin", &p.Env)
+		c.sandbox(p.Sandbox)
 	}
 }
 

@@ -30,6 +30,9 @@ type Plugin struct {
 	Deadlines *Deadlines `block:"deadlines" help:"How long the host waits for the plugin, for each kind of call. A call that takes longer has failed; for those of a store and a runpack plugin the time is that with waiting for a restart and with further tries."`
 	Restart   *Restart   `block:"restart" help:"How a process that is lost is replaced."`
 
+	// Sandbox is nil for a plugin that may do whatever the host's user may.
+	Sandbox *Sandbox `block:"sandbox" help:"What the plugin may do; without the block, whatever the user of the host may. Nothing but its own program and libraries unless it is listed."`
+
 	Config Body `block:"config" help:"Settings of the plugin itself; its manifest says which."`
 
 	// Dir is the working directory of the process: the folder of the configuration file, so that relative paths in the

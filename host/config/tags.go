@@ -92,6 +92,7 @@ var typeNames = map[reflect.Type]string{
 	reflect.TypeFor[int64]():             "whole number",
 	reflect.TypeFor[uint64]():            "whole number",
 	reflect.TypeFor[time.Duration]():     "duration",
+	reflect.TypeFor[Bytes]():             "size in bytes",
 	reflect.TypeFor[[]string]():          "list of strings",
 	reflect.TypeFor[[]uint64]():          "list of whole numbers",
 	reflect.TypeFor[[]netip.Prefix]():    "list of CIDR strings",

@@ -38,6 +38,8 @@ func assign(dst any, value cty.Value, convertible bool) error {
 		*dst, err = asUnsigned(value, convertible)
 	case *time.Duration:
 		*dst, err = asDuration(value, convertible)
+	case *Bytes:
+		*dst, err = asBytes(value, convertible)
 	case *[]string:
 		*dst, err = asList(value, asText)
 	case *[]uint64:

@@ -76,8 +76,9 @@ const signalled = -1
 
 // crashes are in the order in which they are looked for: memory first, because a runtime that has none panics too.
 var crashes = []crash{
-	{begins: []string{"fatal error: runtime: out of memory", "fatal error: runtime: cannot allocate memory", "runtime: out of memory"},
+	{begins: []string{"fatal error: runtime: out of memory", "fatal error: runtime: cannot allocate memory", "fatal error: out of memory", "runtime: out of memory"},
 		codes: []int{2, signalled}, what: "out of memory: the Go runtime was refused more"},
+	{begins: []string{"runtime: failed to create new OS thread"}, codes: []int{2, signalled}, what: "out of processes: the Go runtime was refused a thread"},
 	{begins: []string{"MemoryError"}, codes: []int{1}, what: "out of memory: Python was refused more"},
 	{contains: []string{"JavaScript heap out of memory"}, codes: []int{signalled, 134}, what: "out of memory: the heap of JavaScript is full"},
 	{begins: []string{"panic: "}, codes: []int{2, signalled}, what: "panic"},

@@ -21,7 +21,7 @@ const maxProgram = 1 << 30
 
 // startPinned starts a command that dies with this process. With a pin it executes exactly the bytes that were hashed: a
 // sealed copy in memory, which nobody can swap or write to between the check and the execution.
-func startPinned(cmd *exec.Cmd, pin []byte) error {
+func startPinned(cmd *exec.Cmd, pin []byte, box *box) error {
 	if len(pin) > 0 {
 		program, err := sealedCopy(cmd.Path, pin)
 		if err != nil {
@@ -35,10 +35,7 @@ func startPinned(cmd *exec.Cmd, pin []byte) error {
 	// A group of its own: terminal signals pass it by, and it can be killed with its children. The parent's death kills
 	// it even when it is stopped or does not watch its control descriptor.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := onLauncherThread(cmd.Start); err != nil {
-		return startFailed(cmd, err)
-	}
-	return nil
+	return box.start(cmd, func() error { return onLauncherThread(cmd.Start) })
 }
 
 func sealedCopy(path string, pin []byte) (*os.File, error) {

@@ -14,16 +14,13 @@ import (
 
 // startPinned is weaker here than on Linux: the program could be swapped between the check and the execution, a plugin
 // that does not watch its control descriptor outlives a killed host, and its children are not killed with it.
-func startPinned(cmd *exec.Cmd, pin []byte) error {
+func startPinned(cmd *exec.Cmd, pin []byte, box *box) error {
 	if len(pin) > 0 {
 		if err := checkPin(cmd.Path, pin); err != nil {
 			return err
 		}
 	}
-	if err := cmd.Start(); err != nil {
-		return startFailed(cmd, err)
-	}
-	return nil
+	return box.start(cmd, cmd.Start)
 }
 
 func checkPin(path string, pin []byte) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 )
@@ -17,16 +16,15 @@ func pinError(actual, pin []byte) error {
 
 // startFailed says why the system did not execute a program. Its own words, such as "no such file", would send the operator
 // to look for the program where it is the interpreter that is missing.
-func startFailed(cmd *exec.Cmd, err error) error {
-	program := cmd.Args[0] // cmd.Path may be that of the sealed copy
+func startFailed(program, dir string, err error) error {
 	interpreter, script := interpreterOf(program)
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
 		return fmt.Errorf(`start the program: %s is neither a program for this machine nor a script whose first line is "#!" and an interpreter: %w`, program, syscall.ENOEXEC)
 	case !errors.Is(err, syscall.ENOENT) || !exists(program):
 		return fmt.Errorf("start the program: %w", err)
-	case cmd.Dir != "" && !exists(cmd.Dir):
-		return fmt.Errorf("start the program: the folder %s to run it in is not there", cmd.Dir)
+	case dir != "" && !exists(dir):
+		return fmt.Errorf("start the program: the folder %s to run it in is not there", dir)
 	case script:
 		return fmt.Errorf("start the program: %s names the interpreter %s in its first line, which is not there", program, quote(interpreter))
 	default:

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/handshake"
+	"github.com/decision-gate-host/decision-gate-host/sdk/sandbox"
 )
 
 // Spec says what to start.
@@ -41,6 +42,11 @@ type Spec struct {
 	// Observe is told of every call when it has ended: its full name, how long it took, and its error. It is called by many
 	// goroutines at once and must not wait; nil tells nobody.
 	Observe func(method string, took time.Duration, err error)
+	// Sandbox is what the program may do; nil lets it do whatever the parent's user may. StartCommand knows none.
+	Sandbox *sandbox.Sandbox
+	// Files are the files beside the program that it cannot run without, such as an interpreter's script: a sandbox lets
+	// it read them.
+	Files []string
 	// StartTimeout bounds the time to the first answer; 0 means DefaultStartTimeout.
 	StartTimeout time.Duration
 }
@@ -147,14 +153,29 @@ func (p *Process) run(spec Spec, clientPEM []byte) error {
 			handshake.LogLevelEnv+"="+lowestLevel(spec.Logger).String(),
 		),
 	}
-	err = startPinned(cmd, spec.SHA256)
-	if err != nil {
+	box := spec.box(p.dir.path)
+	if err := startPinned(cmd, spec.SHA256, box); err != nil {
 		stdout.Close()
 		stderr.Close()
 		return err
 	}
+	if box != nil {
+		p.group = box.group
+	}
 	p.follow(cmd, stdout, stderr)
 	return nil
+}
+
+// box is the sandbox of a start with its private folder.
+func (s *Spec) box(own string) *box {
+	if s.Sandbox == nil {
+		return nil
+	}
+	files := s.Files
+	if len(s.SHA256) == 0 {
+		files = append([]string{s.Path}, files...)
+	}
+	return &box{sandbox: s.Sandbox, program: sandbox.Program{Own: own, Files: files}, timeout: s.StartTimeout}
 }
 
 // lowestLevel asks for Info even when the log drops it: LastLog needs it.

@@ -55,9 +55,9 @@ func TestMain(m *testing.M) {
 	if out, err := build.CombinedOutput(); err != nil {
 		panic(string(out))
 	}
-	// Sockets are looked for here, so nothing else may be in it.
+	// Sockets are looked for here, so nothing else may be in it. A plugin that runs as another user enters it.
 	sockets := filepath.Join(dir, "s")
-	if err := errors.Join(os.Mkdir(sockets, 0o700), os.Setenv("TMPDIR", sockets)); err != nil {
+	if err := errors.Join(os.Mkdir(sockets, 0o711), os.Chmod(dir, 0o711), os.Setenv("TMPDIR", sockets)); err != nil {
 		panic(err)
 	}
 	code := m.Run()
@@ -86,10 +86,29 @@ func start(t *testing.T, spec launch.Spec) *launch.Process {
 		p.Kill(2 * time.Second)
 		wantNoSockets(t)
 	})
+	configure(t, p)
+	return p
+}
+
+func configure(t *testing.T, p *launch.Process) {
+	t.Helper()
 	if _, err := pb.NewPluginClient(p.Conn()).Configure(t.Context(), &pb.ConfigureRequest{ConfigJson: []byte(`{"secret":"s3cret"}`)}); err != nil {
 		t.Fatal(err)
 	}
-	return p
+}
+
+func sumOf(t *testing.T, path string) []byte {
+	t.Helper()
+	return mustSum(path)
+}
+
+func mustSum(path string) []byte {
+	body, err := os.ReadFile(path)
+	if err != nil {
+		panic(err)
+	}
+	sum := sha256.Sum256(body)
+	return sum[:]
 }
 
 func wantNoSockets(t *testing.T) {

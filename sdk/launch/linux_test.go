@@ -18,9 +18,13 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/handshake"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
+	"github.com/decision-gate-host/decision-gate-host/sdk/sandbox"
 )
 
 const stopSignal = syscall.SIGSTOP
+
+// unprivileged is a user with no rights, which a test that runs as root starts plugins as.
+const unprivileged = "nobody"
 
 type syncBuffer struct {
 	mu     sync.Mutex
@@ -46,7 +50,15 @@ func beParent(mode string) {
 		return
 	}
 	program, mode, _ = strings.Cut(mode, "|")
-	p, err := launch.Start(context.Background(), spec(mode))
+	mode, boxed := strings.CutPrefix(mode, "sandboxed ")
+	spec := spec(mode)
+	if boxed {
+		spec.SHA256, spec.Sandbox = mustSum(program), &sandbox.Sandbox{}
+		if os.Geteuid() == 0 {
+			spec.Sandbox.User = unprivileged
+		}
+	}
+	p, err := launch.Start(context.Background(), spec)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -66,10 +78,13 @@ func TestNoOrphan(t *testing.T) {
 		"ignores the control":  {mode: "ignore-control"},
 		"stopped by somebody":  {stop: true},
 		"stopped and ignorant": {mode: "ignore-control", stop: true},
+		// The kernel forgets the signal when a process changes its user.
+		"in a sandbox":         {mode: "sandboxed ignore-control"},
+		"stopped in a sandbox": {mode: "sandboxed ignore-control", stop: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			parent := exec.Command(os.Args[0])
-			parent.Env = append(os.Environ(), "LAUNCH_TEST_PARENT="+program+"|"+test.mode, "TMPDIR="+t.TempDir())
+			parent.Env = append(os.Environ(), "LAUNCH_TEST_PARENT="+program+"|"+test.mode, "TMPDIR="+enterable(t))
 			stdout, err := parent.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -135,6 +150,20 @@ func TestEndOfControlEndsTheProcess(t *testing.T) {
 	hosts.Close()
 	waitFor(t, func() bool { return gone(cmd.Process.Pid) })
 	_ = cmd.Wait()
+}
+
+// enterable is a temporary folder that a plugin which runs as another user can enter.
+func enterable(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "launch-test-")
+	if err == nil {
+		err = os.Chmod(dir, 0o711)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // gone says whether a process has ended, if only as a zombie that its new parent has not reaped.

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/handshake"
 	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
+	"github.com/decision-gate-host/decision-gate-host/sdk/sandbox"
 )
 
 const (
@@ -32,6 +34,8 @@ type Process struct {
 	control *os.File // the host's end: closed only by Kill, or by the kernel when the host dies
 	conn    *grpc.ClientConn
 	logs    *logs
+
+	group *sandbox.Group // nil without one
 
 	firstLine chan string
 	exited    chan struct{}
@@ -137,6 +141,7 @@ func (p *Process) stdoutLine() func(string) {
 func (p *Process) reap() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.group.Kill()
 	endGroup(p.cmd)
 	p.end = ending{state: p.cmd.ProcessState, killed: p.killed, memory: p.memory()}
 	p.cmd = nil
@@ -145,7 +150,10 @@ func (p *Process) reap() {
 // memory is called with the lock held, at the end of the process.
 func (p *Process) memory() oomEvidence {
 	now, known := machineOOMKills()
-	return oomEvidence{machine: now - p.oomBefore, counted: known && p.oomCounted}
+	return oomEvidence{
+		own: p.group.OutOfMemory(), limit: fmt.Sprintf("%d MiB", p.group.Memory()>>20),
+		machine: now - p.oomBefore, counted: known && p.oomCounted,
+	}
 }
 
 // explain says how the process has ended, once its last lines are in: they tell a panic from another exit.
@@ -163,6 +171,7 @@ func (p *Process) Kill(timeout time.Duration) {
 			p.shutdown(timeout)
 		}
 		p.kill()
+		p.group.End()
 		if p.conn != nil {
 			_ = p.conn.Close()
 		}
@@ -196,6 +205,7 @@ func (p *Process) kill() {
 	started, running := p.pid != 0, p.cmd != nil
 	if running {
 		p.killed = true
+		p.group.Kill()
 		_ = killGroup(p.cmd.Process)
 	}
 	p.mu.Unlock()

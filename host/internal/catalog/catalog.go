@@ -62,6 +62,7 @@ func Open(ctx context.Context, options Options) (*Catalog, error) {
 		if len(program.pin) == 0 {
 			options.Logger.WarnContext(ctx, `plugin is not pinned: whoever can replace its program runs as the host; "decision-gate plugin pin" pins it`, "plugin", processName(program.plugin))
 		}
+		program.tellLacking(ctx, options.Logger)
 		c.plugins = append(c.plugins, newSupervisor(program, options))
 	}
 	if err := c.start(ctx); err != nil {

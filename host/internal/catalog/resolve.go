@@ -18,6 +18,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/sdk"
+	"github.com/decision-gate-host/decision-gate-host/sdk/sandbox"
 )
 
 // program is a plugin that may be started: found, safe to execute, pinned, its settings checked as far as the lock file
@@ -35,6 +36,9 @@ type program struct {
 	script map[string]string
 	// observe is told of the calls to its processes; nil when nobody counts them.
 	observe func(method string, took time.Duration, err error)
+	// sandbox is nil without one; lacking is what this machine does not enforce of it.
+	sandbox *sandbox.Sandbox
+	lacking []sandbox.Shortfall
 	// contract is what an evidence plugin can be asked, from its first start on.
 	contract json.RawMessage
 }
@@ -42,7 +46,7 @@ type program struct {
 // resolve finds a plugin's program and its pin, or says at which line of the configuration it cannot.
 func resolve(p *config.Plugin, dir string, options Options) (*program, error) {
 	out := &program{plugin: p, locked: options.Lock.Find(p.Kind, p.Name), env: environment(p.Env), pace: options.pace.of(p)}
-	err := out.locate(dir, options)
+	err := config.Join(out.locate(dir, options), out.confine(dir))
 	if !options.manifestOnly {
 		err = config.Join(err, out.checkLock(options.Lock), out.checkSettings())
 	}
@@ -247,21 +251,41 @@ func (p *program) checkFiles() error {
 
 // script is the sum of the first argument that names a file, which for an interpreter is the script; empty when none does.
 func script(p *config.Plugin) (map[string]string, error) {
+	name, path := scriptPath(p)
+	if path == "" {
+		return nil, nil
+	}
+	if err := safeToExecute(path); err != nil {
+		return nil, err
+	}
+	sum, err := fileSum(path)
+	return map[string]string{name: sum}, err
+}
+
+// scriptPath is the first argument that names a file, and its path; empty when none does.
+func scriptPath(p *config.Plugin) (name, path string) {
 	for _, name := range p.Command[min(1, len(p.Command)):] {
 		path := name
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(p.Dir, path)
 		}
-		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-			continue
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return name, path
 		}
-		if err := safeToExecute(path); err != nil {
-			return nil, err
-		}
-		sum, err := fileSum(path)
-		return map[string]string{name: sum}, err
 	}
-	return nil, nil
+	return "", ""
+}
+
+// files are those beside the program that it cannot run without.
+func (p *program) files() []string {
+	_, path := scriptPath(p.plugin)
+	if path == "" {
+		return nil
+	}
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	return []string{path}
 }
 
 func fileSum(path string) (string, error) {

@@ -59,6 +59,7 @@ func (c *Catalog) Reload(ctx context.Context, options Options) ([]Swapped, error
 		}
 		if !s.running().same(program) {
 			owners, next = append(owners, s), append(next, program)
+			program.tellLacking(ctx, s.logger)
 		}
 	}
 	swaps, err := startAll(ctx, owners, next)

@@ -106,6 +106,9 @@ var before = map[string]func(){
 	"ignore-control": func() { os.Unsetenv(handshake.ControlEnv) },
 }
 
+// maxFill is how many MiB a plugin takes that fills the memory, so that the test cannot harm the machine.
+const maxFill = 2048
+
 // backend answers about its own process: the body of each record is what its path's first segment asks for.
 type backend struct {
 	store.Store
@@ -148,6 +151,19 @@ func (b *backend) Get(ctx context.Context, keys []store.Key) ([]store.Record, er
 			}
 			os.Stderr.WriteString("\nthe end of the long line\n")
 			records[i] = record(key, "done")
+		case "escape":
+			records[i] = record(key, escape(os.Getenv("ESCAPE")))
+		case "fork bomb":
+			records[i] = record(key, forkBomb())
+		case "identity":
+			records[i] = record(key, fmt.Sprint(os.Getuid(), os.Getgid(), os.Getenv("TMPDIR"), " ", len(os.Environ())))
+		case "fill memory":
+			debug.SetGCPercent(-1)
+			var all [][]byte
+			for range maxFill {
+				all = append(all, bytes.Repeat([]byte("x"), 1<<20))
+			}
+			records[i] = record(key, fmt.Sprint(len(all)))
 		case "wait":
 			<-ctx.Done()
 			return nil, fault.New(fault.Unavailable, "waited")
