@@ -60,6 +60,7 @@ check-generated: ## Regenerate in a copy and fail when that changes anything
 	@$(MAKE) --no-print-directory .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc
 	@cp .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc tmp/generated/.bin/
 	@cd tmp/generated && .bin/buf lint && .bin/buf generate
+	@.bin/buf breaking sdk/proto --against host/internal/catalog/testdata/sdk-v1.0/proto # what was frozen as version 1.0
 	@diff -r sdk/proto tmp/generated/sdk/proto || { echo 'generated code is stale: run "make generate" and commit the result'; exit 1; }
 	@rm -rf tmp/generated
 	@echo 'generated code is up to date'

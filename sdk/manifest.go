@@ -21,6 +21,7 @@ func (p Plugin) manifest() *pb.ManifestResponse {
 	return &pb.ManifestResponse{
 		Kind: p.kind(), Name: p.Name, Version: p.Version,
 		Protocols:    []string{handshake.Protocol},
+		Minor:        handshake.Minor,
 		Capabilities: p.Capabilities,
 		Config:       p.Config.toWire(),
 	}

@@ -41,6 +41,8 @@ const (
 
 	// Protocol is the protobuf package that a plugin names in its manifest.
 	Protocol = "decisiongate.plugin.v1"
+	// Minor is the minor version of that protocol: 1 has added the kind auth and this number.
+	Minor = 1
 	// MaxMessage is the size in bytes of the largest message, set on both sides of every connection.
 	MaxMessage = 64 << 20
 	// StreamWindow and ConnWindow are how many bytes one side of a connection holds that its reader has not asked for yet.

@@ -40,6 +40,7 @@ type manifest struct {
 	kind, name, version     string
 	protocols, capabilities []string
 	schema                  sdk.ConfigSchema
+	minor                   uint32
 }
 
 // checkManifest refuses a plugin that is not what the configuration, the lock file or the protocol says.
@@ -56,6 +57,8 @@ func checkManifest(p *config.Plugin, locked *config.Locked, wire *pb.ManifestRes
 		return nil, fmt.Errorf("the configuration says it is a %s plugin, but %s is a %s plugin: declare it as plugin %q %q, or name another command", p.Kind, wire.GetName(), kind, kind, p.Name)
 	case !slices.Contains(wire.GetProtocols(), handshake.Protocol):
 		return nil, fmt.Errorf("%s %s speaks %.200q, this host speaks %s: use a version of the plugin for it", wire.GetName(), wire.GetVersion(), strings.Join(wire.GetProtocols(), ", "), handshake.Protocol)
+	case tooOld(handshake.Minor, wire.GetMinor()):
+		return nil, fmt.Errorf("%s %s was built for %s, version 1.%d, and this host supports 1.%d and 1.%d: use a newer version of the plugin", wire.GetName(), wire.GetVersion(), handshake.Protocol, wire.GetMinor(), handshake.Minor-1, handshake.Minor)
 	case locked != nil && (locked.Plugin != wire.GetName() || locked.Version != wire.GetVersion()):
 		return nil, fmt.Errorf("it is %s %s, but %s names %s %s; %s", wire.GetName(), wire.GetVersion(), config.LockFile, locked.Plugin, locked.Version, pinAgain)
 	}
@@ -68,8 +71,12 @@ func checkManifest(p *config.Plugin, locked *config.Locked, wire *pb.ManifestRes
 	if err != nil {
 		return nil, fmt.Errorf("the manifest of %s: %w", wire.GetName(), err)
 	}
-	return &manifest{kind, wire.GetName(), wire.GetVersion(), wire.GetProtocols(), wire.GetCapabilities(), schema}, nil
+	return &manifest{kind, wire.GetName(), wire.GetVersion(), wire.GetProtocols(), wire.GetCapabilities(), schema, wire.GetMinor()}, nil
 }
+
+// tooOld says whether a host of one minor version has stopped to support plugins of another. A plugin that is newer than the
+// host learns the host's version when it is asked for its manifest, and keeps to it.
+func tooOld(host, plugin uint32) bool { return plugin+1 < host }
 
 func checkTexts(list []string) error {
 	if len(list) > maxManifestItems {

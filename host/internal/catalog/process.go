@@ -10,6 +10,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/evidence"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
+	"github.com/decision-gate-host/decision-gate-host/sdk/handshake"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
 	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
 	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
@@ -55,7 +56,7 @@ func (p *program) launch(ctx context.Context, logger *slog.Logger) (*launch.Proc
 func (p *program) manifest(ctx context.Context, process *launch.Process) (*manifest, error) {
 	ctx, cancel := context.WithTimeout(ctx, manifestDeadline)
 	defer cancel()
-	wire, err := pb.NewPluginClient(process.Conn()).Manifest(ctx, &pb.ManifestRequest{})
+	wire, err := pb.NewPluginClient(process.Conn()).Manifest(ctx, &pb.ManifestRequest{Minor: handshake.Minor})
 	if err != nil {
 		return nil, fmt.Errorf("it does not answer for its manifest: %w", fault.FromStatus(err))
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
+	"github.com/decision-gate-host/decision-gate-host/sdk/handshake"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
 	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
 )
@@ -131,6 +132,9 @@ func (s *supervisor) tellRunning(session *session, m *manifest, found health) {
 		level, attrs = slog.LevelWarn, append(attrs, "not_ready", found.why())
 	}
 	s.log(level, "plugin is running", attrs...)
+	if m.minor < handshake.Minor {
+		s.log(slog.LevelWarn, fmt.Sprintf("plugin was built for version 1.%d of the protocol, which the next version of the host will not support any more: build it with a newer SDK, of version 1.%d", m.minor, handshake.Minor))
+	}
 }
 
 // update changes the state under the lock and wakes those who wait for a change.

@@ -145,7 +145,9 @@ func (AttributeType) EnumDescriptor() ([]byte, []int) {
 }
 
 type ManifestRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Minor version of the protocol that the host speaks; 0 is also what hosts say that are older than this member.
+	Minor         uint32 `protobuf:"varint,1,opt,name=minor,proto3" json:"minor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -180,6 +182,13 @@ func (*ManifestRequest) Descriptor() ([]byte, []int) {
 	return file_decisiongate_plugin_v1_plugin_proto_rawDescGZIP(), []int{0}
 }
 
+func (x *ManifestRequest) GetMinor() uint32 {
+	if x != nil {
+		return x.Minor
+	}
+	return 0
+}
+
 type ManifestResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Kind  Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=decisiongate.plugin.v1.Kind" json:"kind,omitempty"`
@@ -192,7 +201,10 @@ type ManifestResponse struct {
 	// Capabilities beyond the kind's minimum, e.g. "changes".
 	Capabilities []string `protobuf:"bytes,5,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// What the "config" body may hold.
-	Config        *ConfigSchema `protobuf:"bytes,6,opt,name=config,proto3" json:"config,omitempty"`
+	Config *ConfigSchema `protobuf:"bytes,6,opt,name=config,proto3" json:"config,omitempty"`
+	// Minor version of the protocol that the plugin was built for. A minor version only adds: a host supports plugins of its own
+	// and of the one before it, and a plugin uses what is new only where the request's minor allows it.
+	Minor         uint32 `protobuf:"varint,7,opt,name=minor,proto3" json:"minor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -267,6 +279,13 @@ func (x *ManifestResponse) GetConfig() *ConfigSchema {
 		return x.Config
 	}
 	return nil
+}
+
+func (x *ManifestResponse) GetMinor() uint32 {
+	if x != nil {
+		return x.Minor
+	}
+	return 0
 }
 
 // ConfigSchema lets the host check a configuration with file, line and column, offline, and hide secrets.
@@ -847,15 +866,17 @@ var File_decisiongate_plugin_v1_plugin_proto protoreflect.FileDescriptor
 
 const file_decisiongate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
-	"#decisiongate/plugin/v1/plugin.proto\x12\x16decisiongate.plugin.v1\x1a\x1egoogle/protobuf/duration.proto\"\x11\n" +
-	"\x0fManifestRequest\"\xf2\x01\n" +
+	"#decisiongate/plugin/v1/plugin.proto\x12\x16decisiongate.plugin.v1\x1a\x1egoogle/protobuf/duration.proto\"'\n" +
+	"\x0fManifestRequest\x12\x14\n" +
+	"\x05minor\x18\x01 \x01(\rR\x05minor\"\x88\x02\n" +
 	"\x10ManifestResponse\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.decisiongate.plugin.v1.KindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12\x1c\n" +
 	"\tprotocols\x18\x04 \x03(\tR\tprotocols\x12\"\n" +
 	"\fcapabilities\x18\x05 \x03(\tR\fcapabilities\x12<\n" +
-	"\x06config\x18\x06 \x01(\v2$.decisiongate.plugin.v1.ConfigSchemaR\x06config\"\x88\x01\n" +
+	"\x06config\x18\x06 \x01(\v2$.decisiongate.plugin.v1.ConfigSchemaR\x06config\x12\x14\n" +
+	"\x05minor\x18\a \x01(\rR\x05minor\"\x88\x01\n" +
 	"\fConfigSchema\x12A\n" +
 	"\n" +
 	"attributes\x18\x01 \x03(\v2!.decisiongate.plugin.v1.AttributeR\n" +
