@@ -71,12 +71,13 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// buildPlugins builds the plugins that come with the host, the example of one for evidence, and the program that writes databases
-// of the open-source Decision Gate, once for all scripts.
+// buildPlugins builds the plugins that come with the host, the example of one for evidence, the plugins of the conformance kits, which
+// can be broken, and the program that writes databases of the open-source Decision Gate, once for all scripts.
 func buildPlugins(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, program := range []string{"plugins/store-sqlite", "plugins/runpack-fs", "examples/evidence-calendar", "plugins/store-sqlite/internal/opensource/makedatabase"} {
+	for _, program := range []string{"plugins/store-sqlite", "plugins/runpack-fs", "examples/evidence-calendar", "plugins/store-sqlite/internal/opensource/makedatabase",
+		"sdk/evidence/evidencetest/testdata/provider", "sdk/runpack/runpacktest/testdata/sink", "sdk/store/storetest/testdata/filestore"} {
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, filepath.Base(program)), "github.com/decision-gate-host/decision-gate-host/"+program)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {

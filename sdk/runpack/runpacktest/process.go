@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
-	"testing"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch/launchtest"
@@ -21,7 +20,7 @@ type processes struct {
 	config  func(dir string) any
 }
 
-func newProcesses(t *testing.T, p Plugin) *processes {
+func newProcesses(t T, p Plugin) *processes {
 	t.Helper()
 	if p.Config == nil || (p.Package == "") == (len(p.Command) == 0) {
 		t.Fatalf("runpacktest.Plugin needs Config and one of Package and Command")

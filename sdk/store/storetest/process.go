@@ -7,9 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"testing"
 	"time"
 
+	"github.com/decision-gate-host/decision-gate-host/sdk/conformance"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch/launchtest"
 	pluginv1 "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
@@ -25,7 +25,7 @@ const (
 
 // pluginTarget starts processes of a plugin.
 type pluginTarget struct {
-	t       *testing.T
+	t       conformance.TB
 	command []string
 	config  any
 	// scratch is a folder for what the kit itself writes.

@@ -13,7 +13,7 @@ import (
 // nothing: that answered commits last is shown by what the server does and how it is set.
 type Remote struct {
 	// Crash ends the server with all of its processes at once, as a power cut would, starts it again and returns when it
-	// answers.
+	// answers. Nil where that cannot be done; whether answered commits last is then not known.
 	Crash func() error
 	// Unsafe are settings with which the server may lose what it has committed, each by what is wrong with it.
 	Unsafe map[string]Setting

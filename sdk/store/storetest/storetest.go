@@ -16,9 +16,11 @@ package storetest
 
 import (
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 
+	"github.com/decision-gate-host/decision-gate-host/sdk/conformance"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch/launchtest"
 )
 
@@ -41,6 +43,12 @@ type Plugin struct {
 // Test runs every check as a subtest.
 func Test(t *testing.T, p Plugin) {
 	t.Helper()
+	conformance.Test(t, Checks(t, p))
+}
+
+// Checks are the checks of a plugin, for whoever runs them without "go test". T outlives them.
+func Checks(t launchtest.TB, p Plugin) []conformance.Check {
+	t.Helper()
 	command := p.Command
 	if p.Package != "" {
 		command = []string{launchtest.Build(t, p.Package)}
@@ -49,20 +57,28 @@ func Test(t *testing.T, p Plugin) {
 		t.Fatalf("storetest: set Config, and one of Package and Command")
 	}
 	program, err := exec.LookPath(command[0])
+	if err == nil {
+		program, err = filepath.Abs(program)
+	}
 	if err != nil {
 		t.Fatalf("storetest: %v", err)
 	}
 	command = append([]string{program}, command[1:]...)
 	durability := syncChecks
-	if p.Remote != nil {
+	switch {
+	case p.Remote != nil && p.Remote.Crash == nil:
+		durability = nil
+	case p.Remote != nil:
 		durability = remoteChecks
 	}
+	var all []conformance.Check
 	for _, check := range slices.Concat(checksFor(!p.SingleProcess), memoryChecks, durability) {
-		t.Run(check.name, func(t *testing.T) {
+		all = append(all, conformance.Check{Name: check.name, Proves: check.proves, Run: func(t conformance.TB) {
 			target := &pluginTarget{t: t, command: command, config: p.Config(t.TempDir()), scratch: t.TempDir(), server: p.Remote}
 			runCheck(t, check, target, testing.Short())
-		})
+		}})
 	}
+	return append(all, conformance.ProcessChecks(command)...)
 }
 
 // check is one rule of package store and the way to see it broken.
