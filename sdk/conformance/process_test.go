@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestProcessChecks breaks each promise of a process alone, and sees the check that is named for it fail.
 func TestProcessChecks(t *testing.T) {
+	endTimeout = 3 * time.Second
 	program := filepath.Join(t.TempDir(), "wrong")
 	if out, err := exec.Command("go", "build", "-o", program, "./testdata/wrong").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
