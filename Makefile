@@ -110,14 +110,18 @@ conformance: setup ## Run the official conformance suite of the Model Context Pr
 	go test -count=1 -run '^TestConformance$$' -v ./host/internal/mcp
 	go test -count=1 ./host/interop
 
+# Packages whose tests run programs that were built without the race detector, and have no code of their own that it could watch.
+DRIVERS := -e /bench -e /examples/ -e /host/interop
+
 .PHONY: test
 test: setup check-generated lint check-portable ## Run every test, with the race detector
-	go test -race -count=1 -timeout 15m work # -count=1: the cache does not see the plugins that tests build
+	go test -race -count=1 -timeout 15m $$(go list work | grep -v $(DRIVERS)) # -count=1: the cache does not see the plugins that tests build
+	go test -count=1 -timeout 15m $$(go list work | grep $(DRIVERS))
 	go test -count=1 -timeout 10m -tags noscopechecks -run '^Test(Postgres|Unconditional|Unheld)$$' ./host/internal/isolation # where row-level security has to hold alone
 	@$(MAKE) --no-print-directory fuzz-smoke
 
 .PHONY: test-full
-test-full: test faults histories long isolation fuzz ## Run the long forms as well
+test-full: test faults torments histories long isolation fuzz ## Run the long forms as well
 
 STEPS ?= 100000
 .PHONY: long
@@ -134,6 +138,11 @@ KILLS ?= 2000
 .PHONY: faults
 faults: ## Kill the store plugin and the host KILLS (2000) times each while clients decide
 	go test -count=1 -timeout 60m -run '^Test(Store|Host)Killed$$' ./host -kills $(KILLS)
+
+TORMENTS ?= 1000
+.PHONY: torments
+torments: ## Kill, hang, restart and reload plugins TORMENTS (1000) times while clients decide, and look for what is lost or left
+	go test -count=1 -timeout 60m -run '^TestPluginsTormented$$' -v ./host -torments $(TORMENTS)
 
 HISTORIES ?= 200
 .PHONY: histories

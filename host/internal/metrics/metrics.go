@@ -77,6 +77,7 @@ func Write(w io.Writer, plugins []catalog.Detail) error {
 			f.write(p, &plugins[i])
 		}
 	}
+	writeProcess(p)
 	return p.Flush()
 }
 

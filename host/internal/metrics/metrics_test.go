@@ -10,7 +10,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/internal/catalog"
 )
 
-var line = regexp.MustCompile(`^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+\{([a-z]+="([^"\\\n]|\\["\\n])*",?)+\} [0-9.e+-]+)$`)
+var line = regexp.MustCompile(`^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+\{([a-z]+="([^"\\\n]|\\["\\n])*",?)+\} [0-9.e+-]+|[a-z_]+ [0-9]+)$`)
 
 // TestWrite reads every line by the grammar of the format, with a name that would break out of its quotes.
 func TestWrite(t *testing.T) {
