@@ -132,12 +132,9 @@ func check(cfg Config) error {
 var errNoSettings = errors.New("host.Config.Settings is nil: begin with config.Load or config.Default")
 
 func catalogOptions(cfg Config) catalog.Options {
-	return catalog.Options{
-		Plugins:   pluginsOf(cfg),
-		PluginDir: cfg.Settings.PluginDir,
-		Lock:      cfg.Settings.Lock,
-		Logger:    cfg.Logger,
-	}
+	options := catalog.From(cfg.Settings)
+	options.Plugins, options.Logger = pluginsOf(cfg), cfg.Logger
+	return options
 }
 
 // checkFolders finds folders of the configuration that are not there, which would otherwise show in the first run that

@@ -57,7 +57,7 @@ func otherBlocks(before, after *config.Config) []string {
 	for i := range a.NumField() {
 		field := a.Type().Field(i)
 		name := field.Tag.Get("block") + field.Tag.Get("hcl")
-		if name == "" || name == "plugin" || name == "plugin_dir" {
+		if name == "" || name == "plugin" || name == "plugin_dir" || name == "plugin_signatures" {
 			continue
 		}
 		if !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {

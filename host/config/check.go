@@ -198,6 +198,7 @@ var (
 var reservedEnv = []string{"PLUGIN_", "DECISION_GATE_", "LD_", "DYLD_"}
 
 func (c *checker) pluginFields(cfg *Config) {
+	c.pluginSignatures(cfg)
 	for _, p := range cfg.Plugins {
 		if !pluginName.MatchString(p.Name) {
 			c.problem(p, "Wrong name of plugin", "The name of a plugin has 1 to 63 of a-z, 0-9, _ and -, and begins with a letter or digit; this is %q.", p.Name)

@@ -15,23 +15,25 @@ import (
 // Config is everything that an operator decides. The struct tags are the documentation: type, default, bounds and
 // help of each attribute come from them, and Reference lists them.
 type Config struct {
-	Server     Server          `block:"server" help:"How clients reach the host."`
-	Auth       Auth            `block:"auth" help:"Who may call, and with which roles."`
-	Feedback   Feedback        `block:"feedback" help:"How much scenario_next tells of an evaluation."`
-	PluginDir  string          `hcl:"plugin_dir" path:"true" help:"Folder in which plugin commands without a slash are looked up; the folder of the host's own binary when absent."`
-	Plugins    []*Plugin       `block:"plugin" help:"A backend process. Exactly one store, at most one runpack, any number of evidence."`
-	Evidence   Evidence        `block:"evidence" help:"An evidence provider, one that the host has built in or one outside of it; only those that are declared answer."`
-	Trust      Trust           `block:"trust" help:"How far evidence is trusted."`
-	Disclosure Disclosure      `block:"disclosure" help:"Which evidence values evidence_query returns."`
-	Namespace  Namespace       `block:"namespace" help:"Which namespaces may be used."`
-	Validation Validation      `block:"validation" help:"Comparators that a scenario may use. A string, list or object takes lex_* and deep_* only where its schema lists them, too."`
-	Anchors    []*AnchorPolicy `block:"anchors" help:"Anchor that evidence of a provider must carry."`
-	Runpack    Runpack         `block:"runpack" help:"Export and verification of runpacks."`
-	Schemas    Schemas         `block:"schemas" help:"The registry of data shapes."`
-	Tools      Tools           `block:"tools" help:"Which tools clients may call."`
-	Discovery  Discovery       `block:"discovery" help:"Which evidence providers clients may learn about."`
-	Dispatch   *Dispatch       `block:"dispatch" help:"Which targets get packets."`
-	Audit      *Audit          `block:"audit" help:"A record of every request, who sent it and what came of it. A request that cannot be recorded fails."`
+	Server    Server    `block:"server" help:"How clients reach the host."`
+	Auth      Auth      `block:"auth" help:"Who may call, and with which roles."`
+	Feedback  Feedback  `block:"feedback" help:"How much scenario_next tells of an evaluation."`
+	PluginDir string    `hcl:"plugin_dir" path:"true" help:"Folder in which plugin commands without a slash are looked up; the folder of the host's own binary when absent."`
+	Plugins   []*Plugin `block:"plugin" help:"A backend process. Exactly one store, at most one runpack, any number of evidence."`
+	// PluginSignatures is nil on a host that asks for none.
+	PluginSignatures *PluginSignatures `block:"plugin_signatures" help:"Who may have made plugins: each has a signature of minisign beside its program, in a file with .minisig after its name."`
+	Evidence         Evidence          `block:"evidence" help:"An evidence provider, one that the host has built in or one outside of it; only those that are declared answer."`
+	Trust            Trust             `block:"trust" help:"How far evidence is trusted."`
+	Disclosure       Disclosure        `block:"disclosure" help:"Which evidence values evidence_query returns."`
+	Namespace        Namespace         `block:"namespace" help:"Which namespaces may be used."`
+	Validation       Validation        `block:"validation" help:"Comparators that a scenario may use. A string, list or object takes lex_* and deep_* only where its schema lists them, too."`
+	Anchors          []*AnchorPolicy   `block:"anchors" help:"Anchor that evidence of a provider must carry."`
+	Runpack          Runpack           `block:"runpack" help:"Export and verification of runpacks."`
+	Schemas          Schemas           `block:"schemas" help:"The registry of data shapes."`
+	Tools            Tools             `block:"tools" help:"Which tools clients may call."`
+	Discovery        Discovery         `block:"discovery" help:"Which evidence providers clients may learn about."`
+	Dispatch         *Dispatch         `block:"dispatch" help:"Which targets get packets."`
+	Audit            *Audit            `block:"audit" help:"A record of every request, who sent it and what came of it. A request that cannot be recorded fails."`
 	// Development is nil on a host that others rely on.
 	Development *Development `block:"development" help:"What a host for trying things out accepts. Only on loopback, and never with namespace.authority."`
 	Docs        Docs         `block:"docs" help:"The documentation that clients may search and read."`

@@ -43,6 +43,10 @@ type Locked struct {
 	Capabilities []string `hcl:"capabilities"`
 
 	Schema lockedSchema `block:"settings"`
+
+	// SignedBy and Comment are the key that has signed the program, and what its owner says of it, when it was pinned just
+	// now. They are not written: a signature is checked at each start.
+	SignedBy, Comment string
 }
 
 // ConfigSchema is the schema of the plugin's settings.

@@ -24,6 +24,7 @@ type Plugin struct {
 	Command        Command       `hcl:"command" required:"true" help:"Program, with its arguments when a list. Without a slash it is looked up in plugin_dir, then as an interpreter in the system's folders; with one it is relative to the file."`
 	Env            []string      `hcl:"env" max:"64" help:"Names of variables that the plugin gets from the host's environment; it gets nothing else."`
 	SHA256         string        `hcl:"sha256" help:"SHA-256 of the program, in hexadecimal; the lock file's when absent."`
+	SignedBy       []string      `hcl:"signed_by" max:"16" help:"Keys of plugin_signatures that may have signed the program, which must have a signature then; any of them when absent."`
 	StartTimeout   time.Duration `hcl:"start_timeout" default:"10s" min:"100ms" max:"5m" help:"Time to start and shake hands."`
 	HealthInterval time.Duration `hcl:"health_interval" default:"5s" min:"50ms" max:"10m" help:"Time between two health checks."`
 

@@ -43,7 +43,7 @@ func StartCommand(spec Spec) (*Command, error) {
 		// An empty list and not nil, which would inherit everything.
 		Env: append([]string{}, spec.Env...),
 	}
-	if err := startPinned(cmd, spec.SHA256, nil); err != nil {
+	if err := startPinned(cmd, trust{spec.SHA256, spec.Verify}, nil); err != nil {
 		pipes.closeOurs()
 		return nil, err
 	}

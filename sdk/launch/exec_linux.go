@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -19,11 +18,11 @@ import (
 // maxProgram is the size in bytes of the largest program that is pinned: it is copied to memory.
 const maxProgram = 1 << 30
 
-// startPinned starts a command that dies with this process. With a pin it executes exactly the bytes that were hashed: a
+// startPinned starts a command that dies with this process. With a pin or a signature it executes exactly the bytes that were checked: a
 // sealed copy in memory, which nobody can swap or write to between the check and the execution.
-func startPinned(cmd *exec.Cmd, pin []byte, box *box) error {
-	if len(pin) > 0 {
-		program, err := sealedCopy(cmd.Path, pin)
+func startPinned(cmd *exec.Cmd, trust trust, box *box) error {
+	if !trust.none() {
+		program, err := sealedCopy(cmd.Path, trust)
 		if err != nil {
 			return err
 		}
@@ -38,7 +37,7 @@ func startPinned(cmd *exec.Cmd, pin []byte, box *box) error {
 	return box.start(cmd, func() error { return onLauncherThread(cmd.Start) })
 }
 
-func sealedCopy(path string, pin []byte) (*os.File, error) {
+func sealedCopy(path string, trust trust) (*os.File, error) {
 	source, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the program: %w", err)
@@ -54,14 +53,14 @@ func sealedCopy(path string, pin []byte) (*os.File, error) {
 		return nil, fmt.Errorf("make a sealed copy of the program in memory: %w", err)
 	}
 	program := os.NewFile(uintptr(fd), "plugin")
-	if err := copyPinned(program, source, pin); err != nil {
+	if err := copyPinned(program, source, trust); err != nil {
 		program.Close()
 		return nil, err
 	}
 	return program, nil
 }
 
-func copyPinned(program *os.File, source io.Reader, pin []byte) error {
+func copyPinned(program *os.File, source io.Reader, trust trust) error {
 	sum := sha256.New()
 	size, err := io.Copy(io.MultiWriter(program, sum), io.LimitReader(source, maxProgram+1))
 	switch {
@@ -69,14 +68,12 @@ func copyPinned(program *os.File, source io.Reader, pin []byte) error {
 		return fmt.Errorf("copy the program to memory: %w", err)
 	case size > maxProgram:
 		return fmt.Errorf("%w: it has more than %d bytes", ErrPin, maxProgram)
-	case !bytes.Equal(sum.Sum(nil), pin):
-		return pinError(sum.Sum(nil), pin)
 	}
 	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
 	if _, err := unix.FcntlInt(program.Fd(), unix.F_ADD_SEALS, seals); err != nil {
 		return fmt.Errorf("seal the copy of the program: %w", err)
 	}
-	return nil
+	return trust.check(sum.Sum(nil), io.NewSectionReader(program, 0, size))
 }
 
 // onLauncherThread runs a start on one thread that never ends. The kernel sends Pdeathsig when the parent's *thread*

@@ -3,7 +3,6 @@
 package launch
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -14,16 +13,16 @@ import (
 
 // startPinned is weaker here than on Linux: the program could be swapped between the check and the execution, a plugin
 // that does not watch its control descriptor outlives a killed host, and its children are not killed with it.
-func startPinned(cmd *exec.Cmd, pin []byte, box *box) error {
-	if len(pin) > 0 {
-		if err := checkPin(cmd.Path, pin); err != nil {
+func startPinned(cmd *exec.Cmd, trust trust, box *box) error {
+	if !trust.none() {
+		if err := checkFile(cmd.Path, trust); err != nil {
 			return err
 		}
 	}
 	return box.start(cmd, cmd.Start)
 }
 
-func checkPin(path string, pin []byte) error {
+func checkFile(path string, trust trust) error {
 	program, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("open the program: %w", err)
@@ -33,10 +32,10 @@ func checkPin(path string, pin []byte) error {
 	if _, err := io.Copy(sum, program); err != nil {
 		return fmt.Errorf("read the program: %w", err)
 	}
-	if !bytes.Equal(sum.Sum(nil), pin) {
-		return pinError(sum.Sum(nil), pin)
+	if _, err := program.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("read the program: %w", err)
 	}
-	return nil
+	return trust.check(sum.Sum(nil), program)
 }
 
 func waitForEnd(cmd *exec.Cmd) { _ = cmd.Wait() }

@@ -10,6 +10,27 @@ import (
 	"syscall"
 )
 
+// trust is what is asked of the bytes of a program before they are executed; the zero value asks nothing.
+type trust struct {
+	// pin is their SHA-256, empty for any.
+	pin []byte
+	// verify may be nil.
+	verify func(io.Reader) error
+}
+
+func (t trust) none() bool { return len(t.pin) == 0 && t.verify == nil }
+
+// check says what is wrong with a program, given its sum.
+func (t trust) check(sum []byte, program io.Reader) error {
+	if len(t.pin) > 0 && !bytes.Equal(sum, t.pin) {
+		return pinError(sum, t.pin)
+	}
+	if t.verify != nil {
+		return t.verify(program)
+	}
+	return nil
+}
+
 func pinError(actual, pin []byte) error {
 	return fmt.Errorf("%w: its SHA-256 is %x, the pin says %x; if you have updated it, pin it again", ErrPin, actual, pin)
 }

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -32,6 +33,9 @@ type Spec struct {
 	Args []string
 	// SHA256 is the pin: the sum of the bytes that are executed. Empty means that any program is run.
 	SHA256 []byte
+	// Verify is handed the bytes that are executed before they are, and its error stops the start; nil accepts any. Where
+	// there is no sealed copy in memory (not on Linux), the file could be swapped after it.
+	Verify func(program io.Reader) error
 	// Env is the whole environment, beside the variables of the handshake: nothing of the parent's is inherited, so that
 	// a plugin does not see the secrets of the host or of other plugins.
 	Env []string
@@ -154,7 +158,7 @@ func (p *Process) run(spec Spec, clientPEM []byte) error {
 		),
 	}
 	box := spec.box(p.dir.path)
-	if err := startPinned(cmd, spec.SHA256, box); err != nil {
+	if err := startPinned(cmd, trust{spec.SHA256, spec.Verify}, box); err != nil {
 		stdout.Close()
 		stderr.Close()
 		return err
@@ -172,7 +176,7 @@ func (s *Spec) box(own string) *box {
 		return nil
 	}
 	files := s.Files
-	if len(s.SHA256) == 0 {
+	if len(s.SHA256) == 0 && s.Verify == nil {
 		files = append([]string{s.Path}, files...)
 	}
 	return &box{sandbox: s.Sandbox, program: sandbox.Program{Own: own, Files: files}, timeout: s.StartTimeout}

@@ -28,6 +28,10 @@ type pinned struct {
 	SHA256  string `json:"sha256"`
 	// Change is new, same or changed against the lock file before.
 	Change string `json:"change"`
+	// SignedBy is the key of the configuration that has signed the program, with what its owner says of it; empty without a
+	// signature.
+	SignedBy string `json:"signed_by,omitempty"`
+	Comment  string `json:"comment,omitempty"`
 }
 
 func (c *pinCommand) Run(ctx context.Context, std streams) error {
@@ -38,7 +42,7 @@ func (c *pinCommand) Run(ctx context.Context, std streams) error {
 	path := config.LockPath(c.Config)
 	// A lock file that cannot be read is replaced like any other.
 	before, _ := config.LoadLock(path)
-	lock, err := catalog.Pin(ctx, catalog.Options{Plugins: settings.Plugins, PluginDir: settings.PluginDir})
+	lock, err := catalog.Pin(ctx, catalog.From(settings))
 	if err != nil {
 		return tellFindings(err, std, c.JSON)
 	}
@@ -47,7 +51,7 @@ func (c *pinCommand) Run(ctx context.Context, std streams) error {
 	}
 	list := make([]pinned, 0, len(lock.Plugins))
 	for _, p := range lock.Plugins {
-		list = append(list, pinned{p.Kind, p.Name, strings.Join(p.Command, " "), p.Version, p.SHA256, changeOf(before.Find(p.Kind, p.Name), p)})
+		list = append(list, pinned{p.Kind, p.Name, strings.Join(p.Command, " "), p.Version, p.SHA256, changeOf(before.Find(p.Kind, p.Name), p), p.SignedBy, p.Comment})
 	}
 	if c.JSON {
 		return writeJSON(std.out, struct {
@@ -58,6 +62,11 @@ func (c *pinCommand) Run(ctx context.Context, std streams) error {
 	out := newScreen(std.out)
 	for _, p := range list {
 		out.line("%-7s  %s %q: %s %s, sha256 %s", p.Change, p.Kind, p.Name, p.Command, p.Version, p.SHA256)
+	}
+	for _, p := range list {
+		if p.SignedBy != "" {
+			out.line("%s %q is signed by %q: %s", p.Kind, p.Name, p.SignedBy, p.Comment)
+		}
 	}
 	out.line("Pinned %s in %s.", plural(len(list), "plugin"), path)
 	return out.err

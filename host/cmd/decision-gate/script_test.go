@@ -65,7 +65,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "start-host": startHost, "signal-host": signalHost, "host-ended": hostEnded, "rehash": rehash, "take-port": takePort,
-			"certificates": certificates, "says": says,
+			"certificates": certificates, "minisign": signFiles, "says": says,
 			"slow-web": slowWeb, "slow-web-asked": slowWebAsked, "slow-web-release": slowWebRelease,
 		},
 	})

@@ -43,7 +43,7 @@ func (c *storeImportCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return tellFindings(err, std, c.JSON)
 	}
-	program, err := catalog.Program(catalog.Options{Plugins: settings.Plugins, PluginDir: settings.PluginDir, Lock: settings.Lock}, database.ProgramName)
+	program, err := catalog.Program(catalog.From(settings), database.ProgramName)
 	if err != nil {
 		return tellFindings(err, std, c.JSON)
 	}

@@ -1,21 +1,15 @@
-evidence "time" {
-  accept_unsigned = true
-  signatures { keys = ["a.pub"] }
-}
-evidence "env" {
-  signatures {}
-}
-evidence "mcp" "ci" {
-  url          = "https://ci.example/"
-  capabilities = "c.json"
-  signatures { keys = ["a.pub", ""] }
-}
-trust {
-  signatures {
-    keys       = ["a.pub"]
-    named_keys = { "a.pub" = "b.pub" }
+plugin_signatures {
+  key "acme" {
+    public_key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+  }
+  key "again" {
+    public_key = "untrusted comment: minisign public key\nRWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\n"
+  }
+  key "short" {
+    public_key = "RWQf6LRCGA9i53ml"
   }
 }
 plugin "store" "main" {
-  command = "store-sqlite"
+  command   = "store-sqlite"
+  signed_by = ["acne"]
 }

@@ -27,6 +27,8 @@ type Options struct {
 	PluginDir string
 	// Lock holds pins and manifests; nil means that there is none. With one, a plugin that it does not name is refused.
 	Lock *config.Lock
+	// Signatures is who may have made plugins; nil asks for no signatures.
+	Signatures *config.PluginSignatures
 	// RequirePins refuses plugins without a pin. Without it they are allowed, because nobody but this machine's own users
 	// can reach the host.
 	RequirePins bool
@@ -36,6 +38,11 @@ type Options struct {
 	pace pace // zero outside of tests
 	// manifestOnly leaves the settings and the lock file alone: Pin needs neither.
 	manifestOnly bool
+}
+
+// From are the options that a configuration gives.
+func From(settings *config.Config) Options {
+	return Options{Plugins: settings.Plugins, PluginDir: settings.PluginDir, Lock: settings.Lock, Signatures: settings.PluginSignatures}
 }
 
 // Catalog is a set of running plugins. Its methods are safe for concurrent use.
@@ -81,7 +88,7 @@ func Check(options Options) error {
 	programs, err := resolveAll(options)
 	errs := []error{err}
 	for _, program := range programs {
-		errs = append(errs, program.checkSum())
+		errs = append(errs, program.checkSum(), program.checkSignature())
 	}
 	return config.Join(errs...)
 }

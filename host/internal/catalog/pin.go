@@ -59,5 +59,8 @@ func (p *program) lock(ctx context.Context, options Options) (*config.Locked, er
 		Plugin: m.name, Version: m.version, Protocols: m.protocols, Capabilities: m.capabilities,
 	}
 	locked.SetConfigSchema(m.schema)
+	if signed := p.signed.Load(); signed != nil {
+		locked.SignedBy, locked.Comment = signed.key, signed.comment
+	}
 	return locked, nil
 }

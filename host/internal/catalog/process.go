@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/sdk/evidence"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/handshake"
@@ -37,10 +38,13 @@ type session struct {
 func (p *program) launch(ctx context.Context, logger *slog.Logger) (*launch.Process, *manifest, error) {
 	process, err := launch.Start(ctx, launch.Spec{
 		Name: processName(p.plugin), Path: p.path, Args: p.plugin.Command[1:], SHA256: p.pin,
-		Env: p.env, Dir: p.plugin.Dir, Sandbox: p.sandbox, Files: p.files(), Logger: logger, StartTimeout: p.plugin.StartTimeout, Observe: p.observe,
+		Env: p.env, Dir: p.plugin.Dir, Sandbox: p.sandbox, Files: p.files(), Verify: p.verified, Logger: logger, StartTimeout: p.plugin.StartTimeout, Observe: p.observe,
 	})
 	if errors.Is(err, launch.ErrTimeout) {
 		err = fmt.Errorf("%w; give it more with start_timeout, now %s", err, p.plugin.StartTimeout)
+	}
+	if findings := (*config.Error)(nil); errors.As(err, &findings) {
+		return nil, nil, findings // of the signature: they begin with the line
 	}
 	if err != nil {
 		return nil, nil, err

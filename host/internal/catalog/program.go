@@ -25,12 +25,17 @@ func Program(options Options, name string) (launch.Spec, error) {
 		if err != nil {
 			return launch.Spec{}, err
 		}
-		spec.Path, spec.SHA256 = found.path, found.pin
+		spec.Path, spec.SHA256, spec.Verify = found.path, found.pin, found.verified
 		return spec, nil
 	}
-	spec.Path, err = find(&config.Plugin{Command: config.Command{name}}, dir)
+	found := &program{plugin: &config.Plugin{Command: config.Command{name}}}
+	found.path, _, err = find(found.plugin, dir)
+	spec.Path, spec.Verify = found.path, found.verified
 	if err == nil {
 		err = safeToExecute(spec.Path)
+	}
+	if err == nil {
+		found.signers, err = signersOf(found.plugin, options.Signatures)
 	}
 	if err != nil {
 		return launch.Spec{}, fmt.Errorf("program %s: %w", name, err)

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
@@ -36,6 +37,11 @@ type program struct {
 	script map[string]string
 	// observe is told of the calls to its processes; nil when nobody counts them.
 	observe func(method string, took time.Duration, err error)
+	// signers is nil when the configuration asks for no signatures; signed is the one that was found last.
+	signers *signers
+	signed  atomic.Pointer[signature]
+	// fromSystem says that the program was found in the folders of PATH.
+	fromSystem bool
 	// sandbox is nil without one; lacking is what this machine does not enforce of it.
 	sandbox *sandbox.Sandbox
 	lacking []sandbox.Shortfall
@@ -47,6 +53,10 @@ type program struct {
 func resolve(p *config.Plugin, dir string, options Options) (*program, error) {
 	out := &program{plugin: p, locked: options.Lock.Find(p.Kind, p.Name), env: environment(p.Env), pace: options.pace.of(p)}
 	err := config.Join(out.locate(dir, options), out.confine(dir))
+	signers, errSigners := signersOf(p, options.Signatures)
+	if out.signers = signers; errSigners != nil {
+		err = config.Join(err, out.refuse(p, errSigners))
+	}
 	if !options.manifestOnly {
 		err = config.Join(err, out.checkLock(options.Lock), out.checkSettings())
 	}
@@ -54,7 +64,7 @@ func resolve(p *config.Plugin, dir string, options Options) (*program, error) {
 }
 
 func (p *program) locate(dir string, options Options) (err error) {
-	if p.path, err = find(p.plugin, dir); err != nil {
+	if p.path, p.fromSystem, err = find(p.plugin, dir); err != nil {
 		return p.refuse(&p.plugin.Command, err)
 	}
 	if err := safeToExecute(p.path); err != nil {
@@ -141,9 +151,9 @@ func (p *program) checkSum() error {
 
 // find is the path of a plugin's program. A bare name is looked up in one folder and not in the search path, in which
 // another program of that name could come first; only the interpreter of a command with arguments is.
-func find(p *config.Plugin, dir string) (string, error) {
+func find(p *config.Plugin, dir string) (path string, fromSystem bool, err error) {
 	if len(p.Command) == 0 || p.Command[0] == "" {
-		return "", errors.New("it has no command")
+		return "", false, errors.New("it has no command")
 	}
 	name := p.Command[0]
 	if strings.ContainsRune(name, filepath.Separator) {
@@ -155,22 +165,23 @@ func find(p *config.Plugin, dir string) (string, error) {
 			if absolute, err := filepath.Abs(name); err == nil {
 				name = absolute
 			}
-			return "", fmt.Errorf("there is no program %s; a command with a slash is relative to the folder of the configuration", name)
+			return "", false, fmt.Errorf("there is no program %s; a command with a slash is relative to the folder of the configuration", name)
 		}
-		return path, err
+		return path, false, err
 	}
-	path, err := executable(filepath.Join(dir, name))
+	path, err = executable(filepath.Join(dir, name))
 	if !errors.Is(err, fs.ErrNotExist) {
-		return path, err
+		return path, false, err
 	}
 	if len(p.Command) == 1 {
-		return "", fmt.Errorf("there is no command %q: looked in plugin_dir, which is %s", name, dir)
+		return "", false, fmt.Errorf("there is no command %q: looked in plugin_dir, which is %s", name, dir)
 	}
 	path, err = exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("there is no command %q: looked in plugin_dir, which is %s, and in the folders of PATH", name, dir)
+		return "", false, fmt.Errorf("there is no command %q: looked in plugin_dir, which is %s, and in the folders of PATH", name, dir)
 	}
-	return executable(path)
+	path, err = executable(path)
+	return path, true, err
 }
 
 // executable is the file behind a path, symbolic links followed: what is checked is what is run.

@@ -128,6 +128,9 @@ func (s *supervisor) publish(ctx context.Context, session *session, m *manifest)
 
 func (s *supervisor) tellRunning(session *session, m *manifest, found health) {
 	level, attrs := slog.LevelInfo, []any{"name", m.name, "version", m.version, "pid", session.process.PID()}
+	if signed := s.running().signed.Load(); signed != nil && signed.key != "" {
+		attrs = append(attrs, "signed_by", signed.key, "comment", signed.comment)
+	}
 	if !found.ready {
 		level, attrs = slog.LevelWarn, append(attrs, "not_ready", found.why())
 	}

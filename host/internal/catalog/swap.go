@@ -120,7 +120,7 @@ func (p *program) same(other *program) bool {
 	mine, errMine := p.plugin.ConfigJSON(nil)
 	theirs, errTheirs := other.plugin.ConfigJSON(nil)
 	return errors.Join(errMine, errTheirs) == nil && bytes.Equal(mine, theirs) &&
-		p.path == other.path && bytes.Equal(p.pin, other.pin) && p.sameFile(other) && maps.Equal(p.script, other.script) &&
+		p.path == other.path && bytes.Equal(p.pin, other.pin) && p.sameFile(other) && p.signers.same(other.signers) && maps.Equal(p.script, other.script) &&
 		slices.Equal(p.env, other.env) && sameBlock(p.plugin, other.plugin)
 }
 

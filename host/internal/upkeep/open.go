@@ -40,7 +40,8 @@ func OpenWithRunpacks(ctx context.Context, settings *config.Config, logger *slog
 }
 
 func open(ctx context.Context, settings *config.Config, logger *slog.Logger, kinds ...string) (*Store, error) {
-	options := catalog.Options{PluginDir: settings.PluginDir, Lock: settings.Lock, Logger: logger}
+	options := catalog.From(settings)
+	options.Plugins, options.Logger = nil, logger
 	name := ""
 	for _, p := range settings.Plugins {
 		if !slices.Contains(kinds, p.Kind) {

@@ -1,0 +1,5 @@
+plugin_signatures {
+}
+plugin "store" "main" {
+  command = "store-sqlite"
+}
