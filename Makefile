@@ -47,10 +47,14 @@ tidy: ## Bring every go.mod and go.sum up to date
 .bin/staticcheck:
 	GOBIN="$$PWD/.bin" go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 
+# What plugins in other languages make their messages of.
+PROTOCOL := sdk/python/decision_gate_plugin/protocol.binpb
+
 .PHONY: generate
 generate: .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc ## Regenerate code from the protocol buffers, docs/configuration.md, and the pages that the host serves
 	.bin/buf lint
 	.bin/buf generate
+	.bin/buf build sdk/proto --exclude-source-info -o $(PROTOCOL)
 	go generate ./host/config/reference ./host/internal/guide
 
 .PHONY: check-generated
@@ -83,16 +87,25 @@ $(NPM_DONE): host/interop/npm/package-lock.json
 	npm ci --prefix .bin/npm --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# The Python of the plugins in Python, with their packages by version and sum, and the SDK as it is here.
+PYTHON_DONE := .bin/python/done
+$(PYTHON_DONE): sdk/python/requirements.txt
+	rm -rf .bin/python && python3 -m venv .bin/python
+	.bin/python/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r sdk/python/requirements.txt
+	@echo "$$PWD/sdk/python" > "$$(.bin/python/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/decision_gate_plugin.pth"
+	@touch $@
+
 # What the tests need beside Go: a C compiler for the race detector, strace to see what a plugin syncs, curl as the README
-# uses it, openssl as docs/serving.md does, npm for the programs above.
+# uses it, openssl as docs/serving.md does, npm for the programs above, python3 for plugins in Python.
 .PHONY: setup
-setup: debian $(NPM_DONE) ## Install what the tests need from Debian and npm, when it is missing
+setup: debian $(NPM_DONE) $(PYTHON_DONE) ## Install what the tests need from Debian and npm, when it is missing
 
 .PHONY: debian
 debian:
 	@missing=''; command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; command -v strace >/dev/null || missing="$$missing strace"; \
 	command -v git >/dev/null || missing="$$missing git"; command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
+	python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3 python3-venv"; \
 	[ -x /usr/lib/postgresql/15/bin/postgres ] && [ -x /usr/lib/postgresql/15/bin/pgbench ] || missing="$$missing postgresql-15"; [ -x /usr/sbin/pgbouncer ] || missing="$$missing pgbouncer"; \
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	[ -z "$$missing" ] || { echo "installing$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
@@ -103,7 +116,7 @@ debian:
 check-portable: ## Build, demo and test in a path with a space in it, as a user who is not root
 	@.ci/portable
 
-$(NPM_DONE): | debian
+$(NPM_DONE) $(PYTHON_DONE): | debian
 
 .PHONY: conformance
 conformance: setup ## Run the official conformance suite of the Model Context Protocol, and the official SDKs, against /mcp
