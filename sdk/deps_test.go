@@ -23,7 +23,7 @@ var allowed = []string{
 }
 
 // authored are the packages that a plugin's program imports.
-var authored = []string{".", "./store", "./runpack", "./evidence", "./fault", "./handshake"}
+var authored = []string{".", "./store", "./runpack", "./evidence", "./auth", "./fault", "./handshake"}
 
 func TestPluginsLinkOnlyWhatIsAllowed(t *testing.T) {
 	for _, packages := range [][]string{authored, append(slices.Clone(authored), "./launch")} {

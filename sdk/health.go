@@ -15,7 +15,7 @@ import (
 const healthTimeout = 800 * time.Millisecond
 
 // HealthChecker is a backend that knows whether its calls would succeed now. The context ends within a second. A store
-// without it is asked to Describe itself; a sink or an evidence provider without it is ready while its process lives.
+// without it is asked to Describe itself; a plugin of another kind without it is ready while its process lives.
 type HealthChecker interface {
 	Health(ctx context.Context) error
 }
@@ -50,6 +50,8 @@ func (l *life) backendHealth() func(context.Context) error {
 		backend = l.sink.Sink
 	case l.provider.Provider != nil:
 		backend = l.provider.Provider
+	case l.auth.Authenticator != nil:
+		backend = l.auth.Authenticator
 	}
 	switch backend := backend.(type) {
 	case HealthChecker:

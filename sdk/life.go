@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/decision-gate-host/decision-gate-host/sdk/auth"
 	"github.com/decision-gate-host/decision-gate-host/sdk/evidence"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	pb "github.com/decision-gate-host/decision-gate-host/sdk/proto/decisiongate/plugin/v1"
@@ -30,6 +31,7 @@ type life struct {
 	store    opened
 	sink     struct{ runpack.Sink }
 	provider struct{ evidence.Provider }
+	auth     struct{ auth.Authenticator }
 
 	mu      sync.Mutex // held by Configure and close
 	backend io.Closer  // nil before Configure and after close
@@ -55,6 +57,8 @@ func (l *life) register(r grpc.ServiceRegistrar) {
 		runpack.RegisterServer(r, &l.sink)
 	case pb.Kind_KIND_EVIDENCE:
 		evidence.RegisterServer(r, &l.provider)
+	case pb.Kind_KIND_AUTH:
+		auth.RegisterServer(r, &l.auth)
 	}
 }
 
@@ -98,6 +102,9 @@ func (l *life) open(ctx context.Context, body []byte) (err error) {
 	case pb.Kind_KIND_EVIDENCE:
 		l.provider.Provider, err = l.plugin.OpenEvidence(ctx, config)
 		l.backend = l.provider.Provider
+	case pb.Kind_KIND_AUTH:
+		l.auth.Authenticator, err = l.plugin.OpenAuth(ctx, config)
+		l.backend = l.auth.Authenticator
 	}
 	if err != nil {
 		l.backend = nil

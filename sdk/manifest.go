@@ -31,6 +31,7 @@ func (p Plugin) kind() pb.Kind {
 	kind := pb.Kind_KIND_UNSPECIFIED
 	for k, set := range map[pb.Kind]bool{
 		pb.Kind_KIND_STORE: p.OpenStore != nil, pb.Kind_KIND_RUNPACK: p.OpenRunpack != nil, pb.Kind_KIND_EVIDENCE: p.OpenEvidence != nil,
+		pb.Kind_KIND_AUTH: p.OpenAuth != nil,
 	} {
 		switch {
 		case set && kind != pb.Kind_KIND_UNSPECIFIED:
@@ -64,7 +65,7 @@ func (p Plugin) check() error {
 	case p.Name == "" || p.Version == "":
 		return errors.New("Plugin.Name and Plugin.Version must be set")
 	case p.kind() == pb.Kind_KIND_UNSPECIFIED:
-		return errors.New("exactly one of Plugin.OpenStore, Plugin.OpenRunpack and Plugin.OpenEvidence must be set")
+		return errors.New("exactly one of Plugin.OpenStore, Plugin.OpenRunpack, Plugin.OpenEvidence and Plugin.OpenAuth must be set")
 	}
 	return p.Config.check()
 }

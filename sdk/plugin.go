@@ -1,5 +1,5 @@
 // Package sdk is everything that a plugin author imports: Serve makes a plugin of a Go value, and the folders store,
-// runpack and evidence hold the interface of each kind with its conformance kit.
+// runpack, evidence and auth hold the interface of each kind with its conformance kit.
 //
 //	func main() {
 //		sdk.Serve(sdk.Plugin{Name: "store-mine", Version: "1.0.0", OpenStore: open})
@@ -10,12 +10,13 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/decision-gate-host/decision-gate-host/sdk/auth"
 	"github.com/decision-gate-host/decision-gate-host/sdk/evidence"
 	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
-// Plugin describes a plugin. Exactly one of OpenStore, OpenRunpack and OpenEvidence is set; it makes the plugin's kind.
+// Plugin describes a plugin. Exactly one of OpenStore, OpenRunpack, OpenEvidence and OpenAuth is set; it makes the plugin's kind.
 type Plugin struct {
 	// Name is the plugin's lower-case name, by convention KIND-BACKEND, such as "store-sqlite".
 	Name string
@@ -33,6 +34,9 @@ type Plugin struct {
 	// OpenEvidence opens an evidence provider likewise. It should not wait for what the provider will ask: a host starts only
 	// when all of its plugins have opened.
 	OpenEvidence func(ctx context.Context, config json.RawMessage) (evidence.Provider, error)
+	// OpenAuth opens an authenticator likewise. It should not wait for an identity provider: what it does not know yet is
+	// fault.Unavailable when it is asked for.
+	OpenAuth func(ctx context.Context, config json.RawMessage) (auth.Authenticator, error)
 }
 
 // ConfigSchema lets the host check a configuration with file, line and column before the plugin runs, and hide secrets.

@@ -61,7 +61,7 @@ func serve(p Plugin) int {
 	return 0
 }
 
-var kindNames = map[pb.Kind]string{pb.Kind_KIND_STORE: "store", pb.Kind_KIND_RUNPACK: "runpack", pb.Kind_KIND_EVIDENCE: "evidence"}
+var kindNames = map[pb.Kind]string{pb.Kind_KIND_STORE: "store", pb.Kind_KIND_RUNPACK: "runpack", pb.Kind_KIND_EVIDENCE: "evidence", pb.Kind_KIND_AUTH: "auth"}
 
 func refuse(format string, args ...any) int {
 	fmt.Fprintf(stderr, format+"\n", args...)

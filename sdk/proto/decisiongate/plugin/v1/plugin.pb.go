@@ -37,6 +37,7 @@ const (
 	Kind_KIND_STORE       Kind = 1
 	Kind_KIND_RUNPACK     Kind = 2
 	Kind_KIND_EVIDENCE    Kind = 3
+	Kind_KIND_AUTH        Kind = 4
 )
 
 // Enum value maps for Kind.
@@ -46,12 +47,14 @@ var (
 		1: "KIND_STORE",
 		2: "KIND_RUNPACK",
 		3: "KIND_EVIDENCE",
+		4: "KIND_AUTH",
 	}
 	Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
 		"KIND_STORE":       1,
 		"KIND_RUNPACK":     2,
 		"KIND_EVIDENCE":    3,
+		"KIND_AUTH":        4,
 	}
 )
 
@@ -911,13 +914,14 @@ const file_decisiongate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\bdeadline\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\bdeadline\"\x0f\n" +
 	"\rDrainResponse\"\x11\n" +
 	"\x0fShutdownRequest\"\x12\n" +
-	"\x10ShutdownResponse*Q\n" +
+	"\x10ShutdownResponse*`\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"KIND_STORE\x10\x01\x12\x10\n" +
 	"\fKIND_RUNPACK\x10\x02\x12\x11\n" +
-	"\rKIND_EVIDENCE\x10\x03*\xd7\x01\n" +
+	"\rKIND_EVIDENCE\x10\x03\x12\r\n" +
+	"\tKIND_AUTH\x10\x04*\xd7\x01\n" +
 	"\rAttributeType\x12\x1e\n" +
 	"\x1aATTRIBUTE_TYPE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ATTRIBUTE_TYPE_STRING\x10\x01\x12\x1a\n" +
