@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 MODULE  := github.com/decision-gate-host/decision-gate-host
 PLUGINS := store-sqlite store-postgres runpack-fs
-MODULES := sdk host host/interop $(addprefix plugins/,$(PLUGINS)) examples/embedded examples/evidence-calendar examples/quickstart bench
+MODULES := sdk host host/interop $(addprefix plugins/,$(PLUGINS)) plugins/store-sqlite/linkedhost examples/embedded examples/evidence-calendar examples/quickstart bench
 
 BUF_VERSION                := v1.75.0
 PROTOC_GEN_GO_VERSION      := v1.36.12
@@ -35,8 +35,8 @@ demo: build ## Gate this repository's own change, from start to checked record (
 .PHONY: tidy
 tidy: ## Bring every go.mod and go.sum up to date
 	@for m in $(MODULES); do ( cd $$m && root=$$(git rev-parse --show-toplevel) && \
-	  go mod edit -replace "$(MODULE)/sdk=$$root/sdk" -replace "$(MODULE)/host=$$root/host" && \
-	  { GOWORK=off go mod tidy; ok=$$?; go mod edit -dropreplace $(MODULE)/sdk -dropreplace $(MODULE)/host; exit $$ok; } ) || exit 1; done
+	  go mod edit -replace "$(MODULE)/sdk=$$root/sdk" -replace "$(MODULE)/host=$$root/host" -replace "$(MODULE)/plugins/store-sqlite=$$root/plugins/store-sqlite" && \
+	  { GOWORK=off go mod tidy; ok=$$?; go mod edit -dropreplace $(MODULE)/sdk -dropreplace $(MODULE)/host -dropreplace $(MODULE)/plugins/store-sqlite; exit $$ok; } ) || exit 1; done
 
 .bin/buf:
 	GOBIN="$$PWD/.bin" go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
@@ -124,7 +124,7 @@ conformance: setup ## Run the official conformance suite of the Model Context Pr
 	go test -count=1 ./host/interop
 
 # Packages whose tests run programs that were built without the race detector, and have no code of their own that it could watch.
-DRIVERS := -e /bench -e /examples/ -e /host/interop
+DRIVERS := -e /bench -e /examples/quickstart -e /host/interop
 
 .PHONY: test
 test: setup check-generated lint check-portable ## Run every test, with the race detector
@@ -184,6 +184,7 @@ fuzz: ## Fuzz every target for FUZZTIME (30s)
 bench: debian build ## Measure host and plugins under load, beside a bare loop and pgbench; raw numbers are kept in tmp/bench.json
 	@mkdir -p tmp
 	@go build -o bin/bench ./bench
+	@go build -o bin/linkedhost ./plugins/store-sqlite/linkedhost
 	@go build -o bin/pgserver ./plugins/store-postgres/internal/pgserver
 	@bin/bench -o tmp/bench.json $(BENCHFLAGS)
 	@echo && echo 'the store linked into the caller, without plugin, host and HTTP'

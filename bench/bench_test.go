@@ -13,7 +13,7 @@ func programs(t *testing.T, names ...string) string {
 	t.Helper()
 	bin := t.TempDir()
 	packages := map[string]string{
-		"decision-gate": "../host/cmd/decision-gate", "store-sqlite": "../plugins/store-sqlite",
+		"decision-gate": "../host/cmd/decision-gate", "store-sqlite": "../plugins/store-sqlite", "linkedhost": "../plugins/store-sqlite/linkedhost",
 		"store-postgres": "../plugins/store-postgres", "pgserver": "../plugins/store-postgres/internal/pgserver",
 	}
 	for _, name := range names {
@@ -30,13 +30,21 @@ func programs(t *testing.T, names ...string) string {
 // TestRun measures everything on SQLite once, shortly, and looks at what must be so whatever the machine: a decision is one Get
 // of two keys and one commit, and the bare loop has written.
 func TestRun(t *testing.T) {
-	o := options{bin: programs(t, "decision-gate", "store-sqlite"), rounds: 1, seconds: 300 * time.Millisecond, pairs: 1, clients: []int{1, 4}, lengths: []int{1, 3}}
+	o := options{bin: programs(t, "decision-gate", "store-sqlite", "linkedhost"), rounds: 1, seconds: 300 * time.Millisecond, pairs: 1, clients: []int{1, 4}, lengths: []int{1, 3}}
 	var r results
 	if err := measureRounds(o, &r); err != nil {
 		t.Fatal(err)
 	}
 	if err := measureLengths(o, &r); err != nil {
 		t.Fatal(err)
+	}
+	if err := measureBoundary(o, &r); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range r.Boundary {
+		if p.PluginRate <= 0 || p.LinkedRate <= 0 || p.Echo <= 0 || p.Echo > p.PluginP50 {
+			t.Errorf("%+v", p)
+		}
 	}
 	if len(r.Rounds) != 2 || len(r.Bare) != 2 || len(r.Lengths) != 4 {
 		t.Fatalf("%+v", r)

@@ -65,8 +65,13 @@ func endHosts() {
 	}
 }
 
-// startHost starts a host with a store, given as its block in the configuration, for tenants from 1 on.
+// startHost starts decision-gate as startProgram does.
 func startHost(bin, store string, tenants int) (*runningHost, error) {
+	return startProgram(bin, "decision-gate", store, tenants)
+}
+
+// startProgram starts a host with a store, given as its block in the configuration, for tenants from 1 on.
+func startProgram(bin, program, store string, tenants int) (*runningHost, error) {
 	bin, err := filepath.Abs(bin)
 	if err != nil {
 		return nil, err
@@ -84,7 +89,7 @@ func startHost(bin, store string, tenants int) (*runningHost, error) {
 		return nil, err
 	}
 	defer log.Close()
-	h.cmd = exec.Command(filepath.Join(bin, "decision-gate"), "serve", "--json", "--config", h.path("host.hcl"))
+	h.cmd = exec.Command(filepath.Join(bin, program), "serve", "--json", "--config", h.path("host.hcl"))
 	h.cmd.Stderr = log
 	out, err := h.cmd.StdoutPipe()
 	if err != nil {
@@ -137,6 +142,10 @@ func (h *runningHost) logged(message string, attributes any) error {
 
 func (h *runningHost) findPlugin() error {
 	var running struct{ PID int }
+	if filepath.Base(h.cmd.Path) == "linkedhost" {
+		h.pids = map[string]int{"host": h.cmd.Process.Pid}
+		return nil
+	}
 	if err := h.logged("plugin is running", &running); err != nil {
 		return err
 	}

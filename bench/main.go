@@ -44,6 +44,7 @@ type results struct {
 	Lengths []lengthBlock `json:"next_by_length"`
 
 	Prechecks []precheckPoint `json:"precheck"`
+	Boundary  []boundaryPoint `json:"boundary"`
 
 	Durable []durablePoint `json:"postgres"`
 	Grown   []grownRun     `json:"postgres_growth"`
@@ -96,10 +97,11 @@ func run(o options) error {
 	r := results{At: time.Now().UTC(), CPUs: runtime.NumCPU(), Go: runtime.Version()}
 	fmt.Printf("%d CPUs, %s. Clients and host share them; the clients' own CPU is not counted.\n", r.CPUs, r.Go)
 	if strings.Contains(o.parts, "sqlite") {
-		if err := errors.Join(measureRounds(o, &r), measureLengths(o, &r), measurePrecheck(o, &r)); err != nil {
+		if err := errors.Join(measureRounds(o, &r), measureLengths(o, &r), measurePrecheck(o, &r), measureBoundary(o, &r)); err != nil {
 			return err
 		}
 		r.print(o)
+		r.printBoundary(o)
 	}
 	if strings.Contains(o.parts, "postgres") {
 		o.seconds = min(o.seconds, longestDurable)
