@@ -67,9 +67,6 @@ func (p *program) locate(dir string, options Options) (err error) {
 	if p.path, p.fromSystem, err = find(p.plugin, dir); err != nil {
 		return p.refuse(&p.plugin.Command, err)
 	}
-	if err := safeToExecute(p.path); err != nil {
-		return p.refuse(&p.plugin.Command, err)
-	}
 	if p.file, err = os.Stat(p.path); err != nil {
 		return p.refuse(&p.plugin.Command, err)
 	}
@@ -184,7 +181,8 @@ func find(p *config.Plugin, dir string) (path string, fromSystem bool, err error
 	return path, true, err
 }
 
-// executable is the file behind a path, symbolic links followed: what is checked is what is run.
+// executable is the file behind a path, symbolic links followed: what is checked is what is run. It is one that nobody else
+// can replace.
 func executable(path string) (string, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -204,22 +202,7 @@ func executable(path string) (string, error) {
 	case info.Mode().Perm()&0o111 == 0:
 		return "", fmt.Errorf("%s is not executable: chmod +x %s", path, path)
 	}
-	return real, nil
-}
-
-// safeToExecute refuses a program that other users of the machine can replace: whoever can write a plugin becomes the
-// host's user at its next start (as in CVE-2025-6000).
-func safeToExecute(path string) error {
-	for _, name := range []string{path, filepath.Dir(path)} {
-		info, err := os.Stat(name)
-		if err != nil {
-			return err
-		}
-		if info.Mode().Perm()&0o022 != 0 {
-			return fmt.Errorf("%s can be written by other users, who could replace the plugin: chmod go-w %s", name, name)
-		}
-	}
-	return nil
+	return real, safeToExecute(path)
 }
 
 // pinOf is the sum that the program must have. Two that differ are refused: one of them is out of date, and nobody but
