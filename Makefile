@@ -48,13 +48,15 @@ tidy: ## Bring every go.mod and go.sum up to date
 	GOBIN="$$PWD/.bin" go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 
 # What plugins in other languages make their messages of.
-PROTOCOL := sdk/python/decision_gate_plugin/protocol.binpb
+PROTOCOL            := sdk/python/decision_gate_plugin/protocol.binpb
+PROTOCOL_TYPESCRIPT := sdk/typescript/src/protocol.binpb
 
 .PHONY: generate
 generate: .bin/buf .bin/protoc-gen-go .bin/protoc-gen-go-grpc ## Regenerate code from the protocol buffers, docs/configuration.md, and the pages that the host serves
 	.bin/buf lint
 	.bin/buf generate
 	.bin/buf build sdk/proto --exclude-source-info -o $(PROTOCOL)
+	cp $(PROTOCOL) $(PROTOCOL_TYPESCRIPT)
 	go generate ./host/config/reference ./host/internal/guide
 
 .PHONY: check-generated
@@ -95,10 +97,17 @@ $(PYTHON_DONE): sdk/python/requirements.txt
 	@echo "$$PWD/sdk/python" > "$$(.bin/python/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/decision_gate_plugin.pth"
 	@touch $@
 
+# The packages of plugins in TypeScript, pinned by the lock file of their SDK: transport, messages, bundler and compiler.
+TYPESCRIPT_DONE := .bin/typescript/node_modules/.package-lock.json
+$(TYPESCRIPT_DONE): sdk/typescript/package-lock.json
+	@mkdir -p .bin/typescript && cp sdk/typescript/package.json sdk/typescript/package-lock.json .bin/typescript/
+	npm ci --prefix .bin/typescript --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 # What the tests need beside Go: a C compiler for the race detector, strace to see what a plugin syncs, curl as the README
 # uses it, openssl as docs/serving.md does, npm for the programs above, python3 for plugins in Python.
 .PHONY: setup
-setup: debian $(NPM_DONE) $(PYTHON_DONE) ## Install what the tests need from Debian and npm, when it is missing
+setup: debian $(NPM_DONE) $(PYTHON_DONE) $(TYPESCRIPT_DONE) ## Install what the tests need from Debian and npm, when it is missing
 
 .PHONY: debian
 debian:
@@ -116,7 +125,7 @@ debian:
 check-portable: ## Build, demo and test in a path with a space in it, as a user who is not root
 	@.ci/portable
 
-$(NPM_DONE) $(PYTHON_DONE): | debian
+$(NPM_DONE) $(PYTHON_DONE) $(TYPESCRIPT_DONE): | debian
 
 .PHONY: conformance
 conformance: setup ## Run the official conformance suite of the Model Context Protocol, and the official SDKs, against /mcp
