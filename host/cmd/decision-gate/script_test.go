@@ -48,14 +48,9 @@ func TestMain(m *testing.M) {
 //	says FILE TEXT              wait until a file holds a text
 //	take-port                   listen on a port, whose address becomes $TAKEN
 //
-// Every script finds a sound runpack in bundle/ and the plugins in $PLUGINS. $ROOT is the
-// folder of the repository, with what "make setup" brings in .bin.
+// Every script finds a sound runpack in bundle/ and the plugins in $PLUGINS.
 func TestScripts(t *testing.T) {
 	plugins := buildPlugins(t)
-	root, err := filepath.Abs("../../..")
-	if err != nil {
-		t.Fatal(err)
-	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -64,7 +59,6 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Values[hostOfScript{}], env.Values[webOfScript{}] = new(*running), &slow{asked: make(chan struct{}, 1)}
 			env.Setenv("PLUGINS", plugins)
-			env.Setenv("ROOT", root)
 			// Sockets of plugins have short paths, which the scripts' own directories may not allow.
 			env.Setenv("TMPDIR", os.TempDir())
 			return os.CopyFS(filepath.Join(env.WorkDir, "bundle"), os.DirFS("testdata/bundle"))
