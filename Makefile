@@ -143,7 +143,11 @@ test: setup check-generated lint check-portable ## Run every test, with the race
 	@$(MAKE) --no-print-directory fuzz-smoke
 
 .PHONY: test-full
-test-full: test faults torments histories long isolation fuzz ## Run the long forms as well
+test-full: test faults torments histories long isolation fuzz sandbox-vm ## Run the long forms as well
+
+.PHONY: sandbox-vm
+sandbox-vm: ## Test sandboxes of plugins in an emulated machine, with control groups and an older kernel (needs qemu-system-x86, busybox-static, cpio)
+	@.ci/sandbox-vm
 
 STEPS ?= 100000
 .PHONY: long

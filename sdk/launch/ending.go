@@ -25,7 +25,7 @@ type oomEvidence struct {
 	// own is the number of processes of this plugin that the kernel has killed for lack of memory; only a control group
 	// of the plugin's own can tell.
 	own uint64
-	// limit is the bound of that group as an operator writes it.
+	// limit is the bound that the plugin was given, as an operator writes it; empty for none.
 	limit string
 	// machine is the number of processes that the kernel has killed for that on the whole machine while this one lived.
 	machine uint64
@@ -39,13 +39,13 @@ func (e ending) reason(lines []string) string {
 	status, ok := e.state.Sys().(syscall.WaitStatus)
 	switch {
 	case !ok || !status.Signaled():
-		return fmt.Sprintf("exit code %d%s", e.state.ExitCode(), crashOf(lines).because(e.state.ExitCode()))
+		return fmt.Sprintf("exit code %d%s", e.state.ExitCode(), crashOf(lines).because(e.state.ExitCode(), e.memory.limit))
 	case e.killed && status.Signal() == syscall.SIGKILL:
 		return Killed
 	case status.Signal() == syscall.SIGKILL:
 		return e.memory.reason()
 	default:
-		return "ended by " + signalName(status.Signal()) + crashOf(lines).because(signalled)
+		return "ended by " + signalName(status.Signal()) + crashOf(lines).because(signalled, e.memory.limit)
 	}
 }
 
@@ -69,6 +69,8 @@ type crash struct {
 	// codes are the exit codes it comes with; with another one the line was not the end.
 	codes []int
 	what  string
+	// memory says that there was too little.
+	memory bool
 }
 
 // signalled stands for an end by a signal in the codes of a crash.
@@ -77,9 +79,9 @@ const signalled = -1
 // crashes are in the order in which they are looked for: memory first, because a runtime that has none panics too.
 var crashes = []crash{
 	{begins: []string{"fatal error: runtime: out of memory", "fatal error: runtime: cannot allocate memory", "fatal error: out of memory", "runtime: out of memory"},
-		codes: []int{2, signalled}, what: "out of memory: the Go runtime was refused more"},
+		codes: []int{2, signalled}, what: "out of memory: the Go runtime was refused more", memory: true},
 	{begins: []string{"runtime: failed to create new OS thread"}, codes: []int{2, signalled}, what: "out of processes: the Go runtime was refused a thread"},
-	{begins: []string{"MemoryError"}, codes: []int{1}, what: "out of memory: Python was refused more"},
+	{begins: []string{"MemoryError"}, codes: []int{1}, what: "out of memory: Python was refused more", memory: true},
 	{contains: []string{"JavaScript heap out of memory"}, codes: []int{signalled, 134}, what: "out of memory: the heap of JavaScript is full"},
 	{begins: []string{"panic: "}, codes: []int{2, signalled}, what: "panic"},
 	{begins: []string{"fatal error: "}, codes: []int{2, signalled}, what: "fatal error of the Go runtime"},
@@ -94,9 +96,12 @@ func (c *crash) is(line string) bool {
 }
 
 // because is the crash in parentheses, empty when there is none that goes with the exit code.
-func (c *crash) because(code int) string {
+func (c *crash) because(code int, limit string) string {
 	if c == nil || !slices.Contains(c.codes, code) {
 		return ""
+	}
+	if c.memory && limit != "" {
+		return " (" + c.what + ", limit " + limit + ")"
 	}
 	return " (" + c.what + ")"
 }

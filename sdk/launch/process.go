@@ -36,6 +36,7 @@ type Process struct {
 	logs    *logs
 
 	group *sandbox.Group // nil without one
+	limit string         // of its memory, empty for none
 
 	firstLine chan string
 	exited    chan struct{}
@@ -59,10 +60,19 @@ func newProcess(spec Spec) *Process {
 	return &Process{
 		oomBefore: before, oomCounted: counted,
 		name:      spec.Name,
+		limit:     memoryLimit(spec.Sandbox),
 		logs:      &logs{logger: spec.Logger.With(slog.String("plugin", spec.Name))},
 		firstLine: make(chan string, 1),
 		exited:    make(chan struct{}),
 	}
+}
+
+// memoryLimit is the bound of a sandbox as an operator writes it.
+func memoryLimit(box *sandbox.Sandbox) string {
+	if box == nil || box.Memory == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d MiB", box.Memory>>20)
 }
 
 // Conn is the connection, with the message limits of the protocol set.
@@ -151,7 +161,7 @@ func (p *Process) reap() {
 func (p *Process) memory() oomEvidence {
 	now, known := machineOOMKills()
 	return oomEvidence{
-		own: p.group.OutOfMemory(), limit: fmt.Sprintf("%d MiB", p.group.Memory()>>20),
+		own: p.group.OutOfMemory(), limit: p.limit,
 		machine: now - p.oomBefore, counted: known && p.oomCounted,
 	}
 }

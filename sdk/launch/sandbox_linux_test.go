@@ -243,7 +243,7 @@ func wantOutOfMemory(t *testing.T, p *launch.Process) {
 		t.Fatal("the process did not end")
 	}
 	// By a control group of its own, or by a limit of the process.
-	if reason := p.ExitReason(); !strings.Contains(reason, "out of memory") {
+	if reason := p.ExitReason(); !strings.Contains(reason, "out of memory") || !strings.Contains(reason, "limit 256 MiB)") {
 		t.Errorf("exit reason %q, last lines %q", reason, p.LastLog())
 	}
 }

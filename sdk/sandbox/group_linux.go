@@ -104,11 +104,17 @@ func canDivide(dir string, need []string) error {
 		case slices.Contains(given, controller):
 		case !slices.Contains(there, controller):
 			return fmt.Errorf("no control group for it can be made: %s has no controller %q", dir, controller)
-		case len(words(dir, "cgroup.procs")) > 0:
+		case !isRoot(dir) && len(words(dir, "cgroup.procs")) > 0:
 			return fmt.Errorf("no control group for it can be made: there are processes in %s itself; %s", dir, delegate)
 		}
 	}
 	return nil
+}
+
+// isRoot says whether a group is the first of the machine, which alone may have processes beside groups with controllers.
+func isRoot(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "cgroup.type"))
+	return errors.Is(err, os.ErrNotExist)
 }
 
 func words(dir, file string) []string {
@@ -198,14 +204,6 @@ func (g *Group) OutOfMemory() uint64 {
 		}
 	}
 	return 0
-}
-
-// Memory is the bound of the group in bytes, 0 for none.
-func (g *Group) Memory() int64 {
-	if g == nil {
-		return 0
-	}
-	return g.size
 }
 
 // Kill kills everything in the group.

@@ -42,9 +42,6 @@ type Group struct{}
 // OutOfMemory is 0.
 func (*Group) OutOfMemory() uint64 { return 0 }
 
-// Memory is 0.
-func (*Group) Memory() int64 { return 0 }
-
 // Kill does nothing.
 func (*Group) Kill() {}
 
