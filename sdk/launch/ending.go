@@ -87,7 +87,7 @@ var crashes = []crash{
 	{begins: []string{"fatal error: "}, codes: []int{2, signalled}, what: "fatal error of the Go runtime"},
 	{begins: []string{"SIGSEGV"}, codes: []int{2, signalled}, what: "segmentation violation"},
 	{begins: []string{"Traceback (most recent call last):"}, codes: []int{1}, what: "exception of Python"},
-	{begins: []string{"Node.js v"}, codes: []int{1}, what: "exception of Node.js"},
+	{begins: []string{nodeEnd}, codes: []int{1}, what: "exception of Node.js"},
 }
 
 func (c *crash) is(line string) bool {
@@ -114,6 +114,15 @@ func crashOf(lines []string) *crash {
 		}
 	}
 	return nil
+}
+
+// nodeEnd begins the last line that Node.js writes when nobody has caught an exception.
+const nodeEnd = "Node.js v"
+
+// nodeError says whether a line is that of Node.js with the exception itself, after which its trace comes.
+func nodeError(line string) bool {
+	name, _, ok := strings.Cut(line, ": ")
+	return ok && strings.HasSuffix(name, "Error") && !strings.Contains(name, " ")
 }
 
 // crashLine says whether a line begins the message of a crash of the Go runtime, after which nothing else comes. Others print

@@ -158,7 +158,11 @@ func (l *logs) last() []string {
 // telling are the lines that say most about an end: from the crash on, or the last ones.
 func (l *logs) telling() string {
 	lines := l.last()
-	if at := slices.IndexFunc(lines, crashLine); at >= 0 {
+	at := slices.IndexFunc(lines, crashLine)
+	if at < 0 && len(lines) > 0 && strings.HasPrefix(lines[len(lines)-1], nodeEnd) {
+		at = slices.IndexFunc(lines, nodeError)
+	}
+	if at >= 0 {
 		lines = lines[at:min(at+toldLines, len(lines))]
 	} else {
 		lines = lines[max(0, len(lines)-toldLines):]

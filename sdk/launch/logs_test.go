@@ -123,4 +123,15 @@ func TestLogsKeepTheTellingLines(t *testing.T) {
 			t.Errorf("kept %d bytes of a line", len(line))
 		}
 	}
+	l = &logs{logger: slog.New(slog.DiscardHandler)}
+	for _, line := range []string{"/plugin.cjs:7", "    throw new TypeError('no such team');", "    ^", "", "TypeError: no such team"} {
+		l.add(line)
+	}
+	for range 9 {
+		l.add("    at Module.load (node:internal/modules)")
+	}
+	l.add("Node.js v20.19.2")
+	if telling := l.telling(); !strings.HasPrefix(telling, `"TypeError: no such team", "    at `) {
+		t.Errorf("telling lines of Node.js: %.100s", telling)
+	}
 }
