@@ -153,6 +153,10 @@ func showPlugin(out *screen, d *host.PluginDetail) error {
 	if d.PID != 0 {
 		out.line("process %d, since %s, %.1f MiB; %s before it", d.PID, d.Began.Format(time.RFC3339), float64(d.ResidentBytes)/(1<<20), plural(d.Restarts, "lost process"))
 	}
+	out.line("%s", trustOf(d))
+	for _, missing := range d.NotEnforced {
+		out.line("  not enforced on this machine: %s", missing)
+	}
 	if len(d.Calls) > 0 {
 		out.line("%-12s %10s %8s %8s %8s", "METHOD", "CALLS", "ERRORS", "P50 ms", "P99 ms")
 	}
@@ -171,6 +175,21 @@ func showPlugin(out *screen, d *host.PluginDetail) error {
 		}
 	}
 	return out.err
+}
+
+// trustOf says in a line what keeps a plugin from being another program, or from doing what it should not.
+func trustOf(d *host.PluginDetail) string {
+	words := []string{"not pinned", "not signed", "no sandbox"}
+	if d.Pinned {
+		words[0] = "pinned"
+	}
+	if d.SignedBy != "" {
+		words[1] = fmt.Sprintf("signed by %q (%s)", d.SignedBy, d.Comment)
+	}
+	if d.Sandboxed {
+		words[2] = "in a sandbox"
+	}
+	return strings.Join(words, ", ")
 }
 
 func because(reason string) string {

@@ -13,6 +13,14 @@ type Detail struct {
 	// ResidentBytes is the memory of the process; 0 where the system does not tell.
 	ResidentBytes uint64  `json:"resident_bytes,omitempty"`
 	Calls         []Calls `json:"calls"`
+	// Pinned says whether nothing but the pinned program may run.
+	Pinned bool `json:"pinned"`
+	// SignedBy is the key that has signed the program, Comment what its owner says of it; empty without a signature.
+	SignedBy string `json:"signed_by,omitempty"`
+	Comment  string `json:"comment,omitempty"`
+	// Sandboxed says whether there is a sandbox, NotEnforced what this machine does not enforce of it.
+	Sandboxed   bool     `json:"sandboxed"`
+	NotEnforced []string `json:"not_enforced,omitempty"`
 	// LastEnd is how the process before it ended, unless it was asked to.
 	LastEnd *End `json:"last_end,omitempty"`
 	// Log are the last lines that the process has written.
@@ -36,8 +44,20 @@ func (c *Catalog) Details() []Detail {
 	return out
 }
 
+// trust says what keeps a program from being another one, or from doing what it should not.
+func (d *Detail) trust(p *program) {
+	d.Pinned, d.Sandboxed = len(p.pin) > 0, p.sandbox != nil
+	if signed := p.signed.Load(); signed != nil {
+		d.SignedBy, d.Comment = signed.key, signed.comment
+	}
+	for _, s := range p.lacking {
+		d.NotEnforced = append(d.NotEnforced, s.String())
+	}
+}
+
 func (s *supervisor) detail() Detail {
 	d := Detail{Status: s.status(), Calls: s.meter.calls(), Log: []string{}}
+	d.trust(s.running())
 	s.mu.Lock()
 	session := s.session
 	d.LastEnd = s.lastEnd
