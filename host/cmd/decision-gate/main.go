@@ -54,6 +54,7 @@ type cli struct {
 	} `cmd:"" help:"Make configurations."`
 	Plugin struct {
 		Pin     pinCommand           `cmd:"" help:"Write the sum and the manifest of every plugin into the lock file."`
+		Doctor  pluginDoctorCommand  `cmd:"" help:"Start each plugin for a moment, and say what is wrong or worth knowing."`
 		List    pluginListCommand    `cmd:"" help:"Show the plugins of a running host: state, calls, errors, times."`
 		Show    pluginShowCommand    `cmd:"" help:"Show everything of one plugin of a running host."`
 		Logs    pluginLogsCommand    `cmd:"" help:"Show the last lines of a plugin of a running host."`
