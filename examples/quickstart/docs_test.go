@@ -16,7 +16,7 @@ import (
 )
 
 // The pages are run: each fenced block says in its info string what a reader does with it, and this test does the same,
-// page by page, in one folder with bin/ in it.
+// page by page, in one folder with bin/ and sdk/ in it.
 //
 //	sh            run by bash; the blocks of a page share one shell, and stop at the first failure
 //	sh serve      one command, run beside the others until the page ends
@@ -93,6 +93,9 @@ func TestPages(t *testing.T) {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			p := &pageRun{t: t, blocks: blocks(t, page), dir: t.TempDir(), sources: map[string]string{}, files: map[string]string{}}
 			if err := os.Symlink(binaries, filepath.Join(p.dir, "bin")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(filepath.Join(root, "sdk"), filepath.Join(p.dir, "sdk")); err != nil {
 				t.Fatal(err)
 			}
 			if page == movingIn {

@@ -59,6 +59,7 @@ type cli struct {
 		Show    pluginShowCommand    `cmd:"" help:"Show everything of one plugin of a running host."`
 		Logs    pluginLogsCommand    `cmd:"" help:"Show the last lines of a plugin of a running host."`
 		Restart pluginRestartCommand `cmd:"" help:"Replace the process of a plugin of a running host, without a call that fails."`
+		New     pluginNewCommand     `cmd:"" help:"Write a new plugin, which passes its kit."`
 		Test    pluginTestCommand    `cmd:"" help:"Run the conformance kit of its kind against a plugin."`
 	} `cmd:"" help:"Tend the plugins of a configuration."`
 	Store struct {
