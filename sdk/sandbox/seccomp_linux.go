@@ -22,6 +22,9 @@ var deniedCalls = []uint32{
 	// Other views of the file system, and files by number.
 	unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_OPEN_TREE, unix.SYS_MOVE_MOUNT, unix.SYS_FSOPEN,
 	unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_FSPICK, unix.SYS_MOUNT_SETATTR, unix.SYS_NAME_TO_HANDLE_AT, unix.SYS_OPEN_BY_HANDLE_AT,
+	// Modes, owners and attributes by path, of which Landlock knows nothing. Those of open files can be changed.
+	unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_FCHOWNAT, unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_SETXATTRAT,
+	unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR, unix.SYS_REMOVEXATTRAT, unix.SYS_FILE_SETATTR,
 	// The machine.
 	unix.SYS_REBOOT, unix.SYS_SWAPON, unix.SYS_SWAPOFF, unix.SYS_ACCT, unix.SYS_QUOTACTL, unix.SYS_VHANGUP, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME,
 	unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME, unix.SYS_CLOCK_ADJTIME, unix.SYS_ADJTIMEX,
@@ -96,6 +99,12 @@ func systemCalls(network reach) filter {
 	f.when(unix.SYS_CLONE, func() {
 		f.load(offArg0)
 		f.and(newNamespaces)
+		f.when(0, func() { f.ret(allow) })
+		f.ret(fail(unix.EPERM))
+	})
+	// Of another process of the same user it would change the limits: the host's too.
+	f.when(unix.SYS_PRLIMIT64, func() {
+		f.load(offArg0)
 		f.when(0, func() { f.ret(allow) })
 		f.ret(fail(unix.EPERM))
 	})

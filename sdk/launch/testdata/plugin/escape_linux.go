@@ -36,43 +36,48 @@ type prey struct {
 
 // attempts are ways out of a sandbox. One that returns nil has got out.
 var attempts = map[string]func(p prey) error{
-	"read the password file":              func(prey) error { return read("/etc/shadow") },
-	"read a file of the host":             func(p prey) error { return read(p.Secret) },
-	"list a folder of the host":           func(p prey) error { _, err := os.ReadDir(p.Folder); return err },
-	"write into a folder of the host":     func(p prey) error { return os.WriteFile(filepath.Join(p.Folder, "planted"), []byte("x"), 0o600) },
-	"overwrite a file of the host":        func(p prey) error { return reopen(p.Secret, os.O_WRONLY) },
-	"cut off a file of the host":          func(p prey) error { return os.Truncate(p.Secret, 6) },
-	"remove a file of the host":           func(p prey) error { return os.Remove(filepath.Join(p.Folder, "spare")) },
-	"read through a symbolic link":        symlink,
-	"read through a hard link":            hardlink,
-	"move a file out":                     moveOut,
-	"execute a file that it has written":  dropAndRun,
-	"read the host's environment":         func(p prey) error { return read(fmt.Sprintf("/proc/%d/environ", p.Host)) },
-	"open the host's memory":              func(p prey) error { return reopen(fmt.Sprintf("/proc/%d/mem", p.Host), os.O_RDWR) },
-	"read the host's memory by a call":    readMemory,
-	"look through the host's descriptors": func(p prey) error { return read(fmt.Sprintf("/proc/%d/root%s", p.Host, p.Secret)) },
-	"trace another process":               func(p prey) error { return sys(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(p.Victim), 0, 0) },
-	"signal the host":                     func(p prey) error { return syscall.Kill(p.Host, syscall.SIGCONT) },
-	"signal another process":              func(p prey) error { return syscall.Kill(p.Victim, syscall.SIGCONT) },
-	"connect by TCP":                      func(p prey) error { return dial("tcp", p.TCP) },
-	"connect by MPTCP":                    connectMPTCP,
-	"make a raw socket":                   func(prey) error { return socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_TCP) },
-	"connect to a port that is named":     func(p prey) error { return dial("tcp", p.Allowed) },
-	"send by UDP":                         sendUDP,
-	"listen on a port":                    listen,
-	"talk to the kernel by netlink":       func(prey) error { return socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_KOBJECT_UEVENT) },
-	"make a packet socket":                func(prey) error { return socket(unix.AF_PACKET, unix.SOCK_RAW, 0) },
-	"make a socket to a virtual machine":  func(prey) error { return socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0) },
-	"connect to another plugin":           func(p prey) error { return dial("unix", p.Socket) },
-	"connect to an abstract socket":       func(p prey) error { return dial("unix", p.Spoken) },
-	"become another user":                 func(prey) error { return sys(unix.SYS_SETRESUID, 12345, 12345, 12345, 0) },
-	"become root":                         becomeRoot,
-	"get a namespace of users":            func(prey) error { return command("/usr/bin/unshare", "-U", "/bin/true") },
-	"clone into a namespace of users":     cloneNamespace,
-	"mount":                               func(p prey) error { return unix.Mount("none", p.Mine, "tmpfs", 0, "") },
-	"change the root":                     func(p prey) error { return unix.Chroot(p.Mine) },
-	"make a ring":                         func(prey) error { return ring() },
-	"load a program into the kernel":      func(prey) error { return sys(unix.SYS_BPF, 99, 0, 0, 0) },
+	"read the password file":                    func(prey) error { return read("/etc/shadow") },
+	"read a file of the host":                   func(p prey) error { return read(p.Secret) },
+	"list a folder of the host":                 func(p prey) error { _, err := os.ReadDir(p.Folder); return err },
+	"write into a folder of the host":           func(p prey) error { return os.WriteFile(filepath.Join(p.Folder, "planted"), []byte("x"), 0o600) },
+	"overwrite a file of the host":              func(p prey) error { return reopen(p.Secret, os.O_WRONLY) },
+	"cut off a file of the host":                func(p prey) error { return os.Truncate(p.Secret, 6) },
+	"change the mode of a file of the host":     func(p prey) error { return os.Chmod(p.Secret, 0o644) },
+	"change the mode by an unopened descriptor": chmodUnopened,
+	"change the owner of a file of the host":    func(p prey) error { return os.Lchown(p.Secret, os.Getuid(), os.Getgid()) },
+	"mark a file of the host":                   func(p prey) error { return unix.Setxattr(p.Secret, "user.mark", []byte("x"), 0) },
+	"remove a file of the host":                 func(p prey) error { return os.Remove(filepath.Join(p.Folder, "spare")) },
+	"read through a symbolic link":              symlink,
+	"read through a hard link":                  hardlink,
+	"move a file out":                           moveOut,
+	"execute a file that it has written":        dropAndRun,
+	"read the host's environment":               func(p prey) error { return read(fmt.Sprintf("/proc/%d/environ", p.Host)) },
+	"open the host's memory":                    func(p prey) error { return reopen(fmt.Sprintf("/proc/%d/mem", p.Host), os.O_RDWR) },
+	"read the host's memory by a call":          readMemory,
+	"look through the host's descriptors":       func(p prey) error { return read(fmt.Sprintf("/proc/%d/root%s", p.Host, p.Secret)) },
+	"change a limit of the host":                changeLimit,
+	"trace another process":                     func(p prey) error { return sys(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(p.Victim), 0, 0) },
+	"signal the host":                           func(p prey) error { return syscall.Kill(p.Host, syscall.SIGCONT) },
+	"signal another process":                    func(p prey) error { return syscall.Kill(p.Victim, syscall.SIGCONT) },
+	"connect by TCP":                            func(p prey) error { return dial("tcp", p.TCP) },
+	"connect by MPTCP":                          connectMPTCP,
+	"make a raw socket":                         func(prey) error { return socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_TCP) },
+	"connect to a port that is named":           func(p prey) error { return dial("tcp", p.Allowed) },
+	"send by UDP":                               sendUDP,
+	"listen on a port":                          listen,
+	"talk to the kernel by netlink":             func(prey) error { return socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_KOBJECT_UEVENT) },
+	"make a packet socket":                      func(prey) error { return socket(unix.AF_PACKET, unix.SOCK_RAW, 0) },
+	"make a socket to a virtual machine":        func(prey) error { return socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0) },
+	"connect to another plugin":                 func(p prey) error { return dial("unix", p.Socket) },
+	"connect to an abstract socket":             func(p prey) error { return dial("unix", p.Spoken) },
+	"become another user":                       func(prey) error { return sys(unix.SYS_SETRESUID, 12345, 12345, 12345, 0) },
+	"become root":                               becomeRoot,
+	"get a namespace of users":                  func(prey) error { return command("/usr/bin/unshare", "-U", "/bin/true") },
+	"clone into a namespace of users":           cloneNamespace,
+	"mount":                                     func(p prey) error { return unix.Mount("none", p.Mine, "tmpfs", 0, "") },
+	"change the root":                           func(p prey) error { return unix.Chroot(p.Mine) },
+	"make a ring":                               func(prey) error { return ring() },
+	"load a program into the kernel":            func(prey) error { return sys(unix.SYS_BPF, 99, 0, 0, 0) },
 	"use the kernel's keys": func(prey) error {
 		return sys(unix.SYS_KEYCTL, unix.KEYCTL_GET_KEYRING_ID, unix.KEY_SPEC_USER_KEYRING&0xffffffff, 1, 0)
 	},
@@ -114,6 +119,25 @@ func reopen(path string, flags int) error {
 		f.Close()
 	}
 	return err
+}
+
+// changeLimit sets a limit of the host to what it is.
+func changeLimit(p prey) error {
+	var now unix.Rlimit
+	if err := unix.Prlimit(p.Host, unix.RLIMIT_CORE, nil, &now); err != nil {
+		return err
+	}
+	return unix.Prlimit(p.Host, unix.RLIMIT_CORE, &now, nil)
+}
+
+// chmodUnopened has a descriptor that leads to a file without a right to it.
+func chmodUnopened(p prey) error {
+	fd, err := unix.Open(p.Secret, unix.O_PATH, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), 0o644)
 }
 
 func symlink(p prey) error {
