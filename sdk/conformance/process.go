@@ -261,6 +261,10 @@ var kindCalls = map[pb.Kind]func(context.Context, grpc.ClientConnInterface) erro
 		_, err := pb.NewEvidenceClient(c).Contract(ctx, &pb.ContractRequest{})
 		return err
 	},
+	pb.Kind_KIND_AUTH: func(ctx context.Context, c grpc.ClientConnInterface) error {
+		_, err := pb.NewAuthClient(c).Authenticate(ctx, &pb.AuthenticateRequest{})
+		return err
+	},
 }
 
 func checkUnconfigured(t TB, command []string) {

@@ -19,6 +19,7 @@ type pluginTestCommand struct {
 	Config        string   `help:"Settings of the plugin: a JSON object, or a file with one. {dir} in it is a new folder for each check, {name} a new name." placeholder:"JSON|FILE"`
 	Match         string   `help:"Only checks whose names match." placeholder:"REGEXP" name:"run"`
 	Time          moment   `help:"Time at which the examples of evidence are true: RFC 3339, milliseconds since 1970, or logical:N (1970)." placeholder:"TIME"`
+	Tokens        string   `help:"Tokens that an auth plugin is tested with: a JSON file." placeholder:"FILE"`
 	SingleProcess bool     `help:"The store is for one process at a time, and must refuse a second."`
 	Remote        bool     `help:"The data is on another machine: do not look for syncs of this one."`
 	Short         bool     `help:"Repeat less."`
@@ -74,6 +75,13 @@ func (c *pluginTestCommand) options(std streams) (kits.Options, error) {
 	}
 	if t := c.Time.given; t != nil {
 		o.Time = evidence.Time{Logical: t.Kind == gate.Logical, UnixMillis: t.Millis, Tick: t.Tick}
+	}
+	if c.Tokens != "" {
+		content, err := readFile(c.Tokens, std, maxInput)
+		if err != nil {
+			return o, err
+		}
+		o.Tokens = content
 	}
 	if text := strings.TrimSpace(c.Config); text != "" && !strings.HasPrefix(text, "{") {
 		content, err := readFile(c.Config, std, maxInput)

@@ -77,7 +77,8 @@ func buildPlugins(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, program := range []string{"plugins/store-sqlite", "plugins/runpack-fs", "examples/evidence-calendar", "plugins/store-sqlite/internal/opensource/makedatabase",
-		"sdk/evidence/evidencetest/testdata/provider", "sdk/runpack/runpacktest/testdata/sink", "sdk/store/storetest/testdata/filestore"} {
+		"sdk/evidence/evidencetest/testdata/provider", "sdk/runpack/runpacktest/testdata/sink", "sdk/store/storetest/testdata/filestore",
+		"sdk/auth/authtest/testdata/plugin"} {
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, filepath.Base(program)), "github.com/decision-gate-host/decision-gate-host/"+program)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/decision-gate-host/decision-gate-host/sdk/auth/authtest"
 	"github.com/decision-gate-host/decision-gate-host/sdk/conformance"
 	"github.com/decision-gate-host/decision-gate-host/sdk/evidence"
 	"github.com/decision-gate-host/decision-gate-host/sdk/evidence/evidencetest"
@@ -44,6 +45,8 @@ type Options struct {
 	Match *regexp.Regexp
 	// Time is that of the trigger with which the examples of evidence are true.
 	Time evidence.Time
+	// Tokens are those that an auth plugin is tested with, in the form of authtest.ReadTokens.
+	Tokens []byte
 	// SingleProcess says that a store refuses a second process on the same data.
 	SingleProcess bool
 	// Remote says that the data of a store or sink is on another machine: what the plugin syncs is then not looked at.
@@ -94,6 +97,8 @@ type kit struct {
 	checks func(conformance.TB, *Options) []conformance.Check
 	// traced kits look at system calls, by strace.
 	traced bool
+	// needsTokens kits have no credentials of their own.
+	needsTokens bool
 	// remote is what is not looked at when data are on another machine.
 	remote string
 }
@@ -115,6 +120,17 @@ var kitsByKind = map[pb.Kind]kit{
 		}},
 	pb.Kind_KIND_EVIDENCE: {checks: func(t conformance.TB, o *Options) []conformance.Check {
 		return evidencetest.Checks(t, evidencetest.Plugin{Command: o.Command, Config: o.config, Time: o.Time})
+	}},
+	pb.Kind_KIND_AUTH: {needsTokens: true, checks: func(t conformance.TB, o *Options) []conformance.Check {
+		tokens, lacks, err := authtest.ReadTokens(o.Tokens)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		return authtest.Checks(t, authtest.Plugin{Command: o.Command, Lacks: lacks, Fixture: func(_ authtest.T, dir string) authtest.Fixture {
+			f := tokens
+			f.Config = o.config(dir)
+			return f
+		}})
 	}},
 }
 
@@ -219,6 +235,9 @@ func (o *Options) kit(kind pb.Kind) (kit, error) {
 		return kit{}, fmt.Errorf("there is no kit for plugins of kind %s; there is one for %s", KindName(kind), strings.Join(Kinds(), ", "))
 	case o.Kind != "" && o.Kind != KindName(kind):
 		return kit{}, fmt.Errorf("the program is a plugin of kind %s, not %s", KindName(kind), o.Kind)
+	}
+	if chosen.needsTokens && len(o.Tokens) == 0 {
+		return kit{}, errors.New("an auth plugin is tested with tokens, which only you can make: name a file with --tokens, as docs/plugins.md shows")
 	}
 	if chosen.traced && !o.Remote {
 		if _, err := exec.LookPath("strace"); err != nil || runtime.GOOS != "linux" {

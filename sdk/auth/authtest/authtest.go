@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/auth"
+	"github.com/decision-gate-host/decision-gate-host/sdk/conformance"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch"
 	"github.com/decision-gate-host/decision-gate-host/sdk/launch/launchtest"
 )
@@ -114,10 +115,18 @@ type T interface {
 // Test runs every check against a plugin, each in a process of its own.
 func Test(t *testing.T, p Plugin) {
 	t.Helper()
+	conformance.Test(t, Checks(t, p))
+}
+
+// Checks are the checks of a plugin, for whoever runs them without "go test". T outlives them.
+func Checks(t T, p Plugin) []conformance.Check {
+	t.Helper()
 	target := newProcesses(t, p)
+	var all []conformance.Check
 	for _, c := range checks {
-		t.Run(c.name, func(t *testing.T) { c.on(t, target) })
+		all = append(all, conformance.Check{Name: c.name, Proves: c.proves, Run: func(t conformance.TB) { c.on(t, target) }})
 	}
+	return append(all, conformance.ProcessChecks(target.command)...)
 }
 
 // check is one promise of package auth.
