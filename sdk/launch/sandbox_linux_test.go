@@ -159,11 +159,12 @@ func TestEscapes(t *testing.T) {
 	for name, box := range boxes {
 		t.Run(name, func(t *testing.T) {
 			clear()
-			var want []string
+			want := toldOf(box)
 			if box.Network == sandbox.Any {
 				// What this network is for, and what only another user or no network stops; see docs/plugins.md.
-				want = []string{"connect to a port that is named", "connect to another plugin", "send by UDP"}
+				want = append(want, "connect to a port that is named", "connect to another plugin", "send by UDP")
 			}
+			slices.Sort(want)
 			report := attempt(t, prey, box)
 			if got := escaped(report); !slices.Equal(got, want) {
 				t.Errorf("got out: %q, want %q", got, want)
@@ -173,6 +174,23 @@ func TestEscapes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// toldOf are the ways out that an older kernel leaves open, as the shortfalls tell.
+func toldOf(box *sandbox.Sandbox) []string {
+	told := fmt.Sprint(box.Shortfalls())
+	var out []string
+	for text, ways := range map[string][]string{
+		"can still be cut off":         {"cut off a file of the host"},
+		"can be sent signals":          {"signal another process", "signal the host"},
+		"can be connected to":          {"connect to an abstract socket"},
+		"TCP ports are not restricted": {"connect by TCP", "listen on a port"},
+	} {
+		if strings.Contains(told, text) {
+			out = append(out, ways...)
+		}
+	}
+	return out
 }
 
 func portOf(t *testing.T, address any) uint16 {
@@ -211,10 +229,10 @@ func TestForkBomb(t *testing.T) {
 	if os.Geteuid() == 0 {
 		box.User = unprivileged
 	}
-	if lacking := box.Shortfalls(); len(lacking) > 0 {
-		// Without root and without control groups nobody can bound it, and that is what must be said.
-		if os.Geteuid() == 0 || !strings.Contains(lacking[0].String(), "processes: ") {
-			t.Errorf("shortfalls: %v", lacking)
+	if slices.ContainsFunc(box.Shortfalls(), func(s sandbox.Shortfall) bool { return s.Setting == "processes" }) {
+		// Without root and without control groups nobody can bound it.
+		if os.Geteuid() == 0 {
+			t.Errorf("shortfalls: %v", box.Shortfalls())
 		}
 		return
 	}

@@ -64,6 +64,9 @@ func landlockShortfalls(s *Sandbox) []Shortfall {
 	if creds, _ := s.credentials(); abi < abiScope && creds == nil {
 		out = append(out, Shortfall{"", "processes of the same user can be sent signals: that needs Linux 6.12, or a user of its own"})
 	}
+	if s.Network == Any && abi < abiScope {
+		out = append(out, Shortfall{"network", "abstract sockets of other processes can be connected to: that needs Linux 6.12"})
+	}
 	return out
 }
 
