@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 MODULE  := github.com/decision-gate-host/decision-gate-host
-PLUGINS := store-sqlite store-postgres runpack-fs
+PLUGINS := store-sqlite store-postgres runpack-fs auth-oidc
 MODULES := sdk host host/interop $(addprefix plugins/,$(PLUGINS)) plugins/store-sqlite/linkedhost examples/embedded examples/evidence-calendar examples/quickstart bench
 
 BUF_VERSION                := v1.75.0
