@@ -15,7 +15,7 @@ import (
 func accessOptions(c *config.Config) (access.Options, error) {
 	r := &accessReader{config: c}
 	o := access.Options{
-		Local:         c.Auth.Local != nil || c.Auth.Bearer == nil && c.Auth.MTLS == nil,
+		Local:         c.Auth.Local != nil || !c.Authenticates(),
 		Tools:         c.Auth.AllowedTools,
 		TenantsByRole: c.Auth.Tenants == "roles",
 		Schemas:       r.schemas(),

@@ -35,6 +35,7 @@ import (
 	"github.com/decision-gate-host/decision-gate-host/host/internal/persist"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/registry"
 	"github.com/decision-gate-host/decision-gate-host/host/internal/runs"
+	"github.com/decision-gate-host/decision-gate-host/sdk/auth"
 	plugin "github.com/decision-gate-host/decision-gate-host/sdk/evidence"
 	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
@@ -51,6 +52,8 @@ type Config struct {
 	// Evidence are providers by their ids, beside those of the settings; one takes the place of the evidence plugin of its
 	// name. The caller closes them.
 	Evidence map[string]plugin.Provider
+	// Auth, when set, judges tokens in the place of the auth plugin that the settings declare. The caller closes it.
+	Auth auth.Authenticator
 	// Hosts are the names, without port, by which clients reach the handler in an embedder's server, beside those of
 	// loopback. What is for another host, or comes from a page of another, is refused.
 	Hosts []string
@@ -172,7 +175,7 @@ func checkFolders(c *config.Config) error {
 func pluginsOf(cfg Config) []*config.Plugin {
 	var plugins []*config.Plugin
 	for _, p := range cfg.Settings.Plugins {
-		if p.Kind == "store" && cfg.Store != nil || p.Kind == "runpack" && cfg.Runpack != nil || p.Kind == "evidence" && cfg.Evidence[p.Name] != nil {
+		if p.Kind == "store" && cfg.Store != nil || p.Kind == "runpack" && cfg.Runpack != nil || p.Kind == "auth" && cfg.Auth != nil || p.Kind == "evidence" && cfg.Evidence[p.Name] != nil {
 			continue
 		}
 		plugins = append(plugins, p)
@@ -207,6 +210,9 @@ func newServer(cfg Config, h *Host, docs mcp.Docs) (*mcp.Server, error) {
 	settings := currentSettings(cfg.Settings, time.Now, cfg.Logger)
 	callers, err := accessOptions(cfg.Settings)
 	if err != nil {
+		return nil, err
+	}
+	if callers.Authenticator, err = authenticator(cfg, plugins); err != nil {
 		return nil, err
 	}
 	changes := backend

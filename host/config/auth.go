@@ -1,6 +1,6 @@
 package config
 
-// Auth is who may call (mcp contract §3.2, §9.3). Without local, bearer and mtls it is local.
+// Auth is who may call (mcp contract §3.2, §9.3). Without local, bearer, mtls and an auth plugin it is local.
 type Auth struct {
 	Local  *LocalAuth  `block:"local" help:"Let callers on standard input and on loopback addresses in, without credentials."`
 	Bearer *BearerAuth `block:"bearer" help:"Let callers in that send a token in the Authorization header. A request that has this header is judged by it alone."`
@@ -8,7 +8,7 @@ type Auth struct {
 
 	Tenants      string       `hcl:"tenants" default:"any" oneof:"any,roles" help:"Which tenants a caller may name: any, or those that a role of the caller names. A role without tenant is for all of them, and for what they share. Shared hosts need roles."`
 	AllowedTools []string     `hcl:"allowed_tools" max:"128" help:"Tools that callers may call; all when absent or empty. Others are listed, and refused."`
-	Principals   []*Principal `block:"principal" help:"Roles of a caller. The label is local:loopback, local:stdio, token: and the SHA-256 of the token in hexadecimal, mtls: and a certificate's subject, or embedder: and a name; the short names loopback and stdio, and a subject alone, are understood too."`
+	Principals   []*Principal `block:"principal" help:"Roles of a caller. The label is local:loopback, local:stdio, token: and the SHA-256 of the token in hexadecimal, mtls: and a certificate's subject, oidc: with the issuer, a # and the subject of a token that an auth plugin takes, or embedder: and a name; the short names loopback and stdio, and a subject alone, are understood too."`
 }
 
 // LocalAuth lets the machine's own callers in.

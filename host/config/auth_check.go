@@ -25,10 +25,10 @@ func (c *checker) auth(cfg *Config) {
 		// Attack stopped: a proxy names no client that shows no certificate, which would come through as a caller of this machine.
 		c.problem(h, "Proxy beside local callers", `With client_subject_header { from = "loopback" } a proxy on this machine passes clients on, and auth.local would let in those whom it does not name. Remove local {}, or name the subject of the proxy's own certificate in from.`)
 	}
-	if cfg.Server.Stdio != nil && a.Local == nil && (a.Bearer != nil || a.MTLS != nil) {
+	if cfg.Server.Stdio != nil && a.Local == nil && cfg.Authenticates() {
 		c.problem(cfg.Server.Stdio, "Nobody may call over standard input", "server.stdio serves whoever starts the host, who has neither a token nor a certificate. Add local {} to auth, or remove stdio.")
 	}
-	if a.Tenants == "roles" && !slices.ContainsFunc(a.Principals, func(p *Principal) bool { return len(p.Roles) > 0 }) {
+	if a.Tenants == "roles" && !cfg.authPlugin() && !slices.ContainsFunc(a.Principals, func(p *Principal) bool { return len(p.Roles) > 0 }) {
 		c.problem(&a.Tenants, "Nobody may use a tenant", `auth.tenants = "roles" lets a caller use the tenants that its roles name, and there is no role. Add a principal block with a role.`)
 	}
 	if len(a.Principals) > maxPrincipals {

@@ -135,10 +135,10 @@ func (c *checker) length(name, unit string, tag reflect.StructTag, field any, n 
 }
 
 // Kinds are the kinds of plugins that this version knows.
-var Kinds = []string{"store", "runpack", "evidence"}
+var Kinds = []string{"store", "runpack", "evidence", "auth"}
 
 // plannedKinds are kinds of the architecture that are not supported yet, so that the message is not "unknown".
-var plannedKinds = []string{"auth", "telemetry"}
+var plannedKinds = []string{"telemetry"}
 
 func (c *checker) plugins(cfg *Config) {
 	byKind, strayKind := map[string][]*Plugin{}, false

@@ -18,7 +18,7 @@ import (
 
 // Plugin is a backend process.
 type Plugin struct {
-	Kind string `label:"kind" help:"store, runpack or evidence."`
+	Kind string `label:"kind" help:"store, runpack, evidence or auth."`
 	Name string `label:"name" help:"Name of the plugin in logs and status, and the provider id of an evidence plugin: 1 to 63 of a-z, 0-9, _ and -."`
 
 	Command        Command       `hcl:"command" required:"true" help:"Program, with its arguments when a list. Without a slash it is looked up in plugin_dir, then as an interpreter in the system's folders; with one it is relative to the file."`
@@ -43,15 +43,16 @@ type Plugin struct {
 
 // Deadlines are the longest waits for a plugin. Zero is the default.
 type Deadlines struct {
-	Configure time.Duration `hcl:"configure" default:"10s" min:"100ms" max:"10m" help:"Time to take its settings, with opening and migrating what they name, and to become ready in a reload."`
-	Health    time.Duration `hcl:"health" default:"2s" min:"10ms" max:"1m" help:"Time to answer a health check; after two that are not answered the process is killed."`
-	Read      time.Duration `hcl:"read" default:"5s" min:"10ms" max:"5m" help:"Time for reading records from a store."`
-	Write     time.Duration `hcl:"write" default:"10s" min:"10ms" max:"5m" help:"Time for a commit, or for beginning a bundle; giving up leaves the outcome unknown."`
-	Silence   time.Duration `hcl:"silence" default:"10s" min:"10ms" max:"5m" help:"Longest silence within a stream: a page of a scan, a chunk of a file."`
-	Bundle    time.Duration `hcl:"bundle" default:"1m" min:"100ms" max:"1h" help:"Time for finishing, aborting or removing a whole bundle."`
-	Query     time.Duration `hcl:"query" default:"30s" min:"10ms" max:"5m" help:"Time for a question to an evidence plugin; a condition that has less decides."`
-	Drain     time.Duration `hcl:"drain" default:"10s" min:"10ms" max:"10m" help:"Time for the calls in flight when the host stops."`
-	Shutdown  time.Duration `hcl:"shutdown" default:"5s" min:"10ms" max:"5m" help:"Time to close its backend; then the process is killed."`
+	Configure    time.Duration `hcl:"configure" default:"10s" min:"100ms" max:"10m" help:"Time to take its settings, with opening and migrating what they name, and to become ready in a reload."`
+	Health       time.Duration `hcl:"health" default:"2s" min:"10ms" max:"1m" help:"Time to answer a health check; after two that are not answered the process is killed."`
+	Read         time.Duration `hcl:"read" default:"5s" min:"10ms" max:"5m" help:"Time for reading records from a store."`
+	Write        time.Duration `hcl:"write" default:"10s" min:"10ms" max:"5m" help:"Time for a commit, or for beginning a bundle; giving up leaves the outcome unknown."`
+	Silence      time.Duration `hcl:"silence" default:"10s" min:"10ms" max:"5m" help:"Longest silence within a stream: a page of a scan, a chunk of a file."`
+	Bundle       time.Duration `hcl:"bundle" default:"1m" min:"100ms" max:"1h" help:"Time for finishing, aborting or removing a whole bundle."`
+	Query        time.Duration `hcl:"query" default:"30s" min:"10ms" max:"5m" help:"Time for a question to an evidence plugin; a condition that has less decides."`
+	Authenticate time.Duration `hcl:"authenticate" default:"5s" min:"10ms" max:"1m" help:"Time for judging a token, by an auth plugin; a caller whose token takes longer is refused."`
+	Drain        time.Duration `hcl:"drain" default:"10s" min:"10ms" max:"10m" help:"Time for the calls in flight when the host stops."`
+	Shutdown     time.Duration `hcl:"shutdown" default:"5s" min:"10ms" max:"5m" help:"Time to close its backend; then the process is killed."`
 }
 
 // Restart is how a process that is lost is replaced. Zero is the default.

@@ -18,10 +18,10 @@ func (c *checker) http(cfg *Config) {
 	}
 	c.tls(cfg, h)
 	c.hosts(h)
-	if slices.Contains(h.Hosts, "*") && h.TLS == nil && (cfg.Auth.Local != nil || !cfg.Auth.authenticates()) {
+	if slices.Contains(h.Hosts, "*") && h.TLS == nil && (cfg.Auth.Local != nil || !cfg.Authenticates()) {
 		// Attack stopped: a web page whose name is rebound to 127.0.0.1 asks the host by its own name, from a browser of this
 		// machine. With TLS it has no certificate for that name.
-		c.problem(&h.Hosts, "Any name beside local callers", `With hosts = ["*"] web pages could ask the host in the name of a caller of this machine, who needs no credentials. Name the hosts, or have callers show who they are: bearer or mtls in auth, and no local {}.`)
+		c.problem(&h.Hosts, "Any name beside local callers", `With hosts = ["*"] web pages could ask the host in the name of a caller of this machine, who needs no credentials. Name the hosts, or have callers show who they are: bearer or mtls in auth or an auth plugin, and no local {}.`)
 	}
 	field := &h.Listen
 	host, port, err := net.SplitHostPort(*field)
@@ -36,8 +36,8 @@ func (c *checker) http(cfg *Config) {
 		return
 	}
 	const summary = "Listener beyond loopback refused"
-	if !cfg.Auth.authenticates() {
-		c.problem(field, summary, "Without auth the host does not know its callers, so %s would let everybody who reaches this machine decide. Declare auth with bearer or mtls, or listen on 127.0.0.1 or [::1].", c.quote(field))
+	if !cfg.Authenticates() {
+		c.problem(field, summary, "Without auth the host does not know its callers, so %s would let everybody who reaches this machine decide. Declare auth with bearer or mtls or an auth plugin, or listen on 127.0.0.1 or [::1].", c.quote(field))
 	}
 	if h.TLS == nil && !h.TLSUpstream {
 		c.problem(field, summary, "On %s credentials and decisions would cross the network in clear text. Declare tls in server.http, or set tls_upstream = true where a proxy in front ends TLS.", c.quote(field))
@@ -106,8 +106,15 @@ func (c *checker) hosts(h *HTTP) {
 	}
 }
 
-// authenticates reports whether callers must show who they are.
-func (a *Auth) authenticates() bool { return a.Bearer != nil || a.MTLS != nil }
+// Authenticates reports whether callers must show who they are, unless auth.local lets them in.
+func (c *Config) Authenticates() bool {
+	return c.Auth.Bearer != nil || c.Auth.MTLS != nil || c.authPlugin()
+}
+
+// authPlugin reports whether a plugin judges tokens.
+func (c *Config) authPlugin() bool {
+	return slices.ContainsFunc(c.Plugins, func(p *Plugin) bool { return p.Kind == "auth" })
+}
 
 // certificates reports whether that is by a certificate which the host itself verifies.
 func (a *Auth) certificates() bool {

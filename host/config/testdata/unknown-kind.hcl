@@ -2,7 +2,7 @@ plugin "store" "main" {
   command = "store-sqlite"
 }
 
-plugin "auth" "oidc" {
+plugin "telemetry" "otel" {
   command = "auth-oidc"
 }
 plugin "runpak" "fs" {

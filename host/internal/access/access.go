@@ -1,6 +1,6 @@
 // Package access says who calls and what that caller may do: authentication, principals with their roles, and the rules of
-// tools, of the registry of data shapes and of feedback (mcp contract §3). It answers from its configuration alone: it reads
-// no store and asks no server.
+// tools, of the registry of data shapes and of feedback (mcp contract §3). It answers from its configuration alone, but for
+// tokens that an Authenticator knows: it reads no store and asks no server.
 //
 // Whatever it cannot decide it denies.
 package access
@@ -27,17 +27,17 @@ const (
 // Principal is an authenticated caller. It is shared and must not be changed.
 type Principal struct {
 	// ID names the principal, with the type of its name before a colon: local:stdio, local:loopback, token:HEX,
-	// mtls:SUBJECT, embedder:NAME. Without types a certificate for the subject "loopback" would have the roles of local
+	// mtls:SUBJECT, oidc:ISSUER#SUBJECT, embedder:NAME. Without types a certificate for the subject "loopback" would have the roles of local
 	// callers.
 	ID     string
 	Method Method
-	// Subject is who the method says it is; empty for tokens.
+	// Subject is who the method says it is; empty for tokens of the configuration.
 	Subject string
 	// Fingerprint is the lower-case hexadecimal SHA-256 of the token; empty for other methods.
 	Fingerprint string
 	// PolicyClass is prod, project or scratch, or empty where none is given.
 	PolicyClass string
-	// Roles are all roles in the order of the configuration, those of other tenants included.
+	// Roles are all roles in the order of the configuration, then those of an Authenticator, those of other tenants included.
 	Roles []Role
 }
 
@@ -64,6 +64,8 @@ type Denial struct {
 	// Authenticated: the caller is known, but may not. Otherwise it is not known who calls.
 	Authenticated bool
 	Detail        string
+	// Fault is why nobody could tell who calls; nil where that is known. The same call may be let in later.
+	Fault error
 }
 
 func (d *Denial) Error() string {
@@ -79,6 +81,8 @@ type Options struct {
 	Local bool
 	// Tokens are those of callers that are let in, Subjects their certificates' subjects.
 	Tokens, Subjects []string
+	// Authenticator judges tokens that are not among Tokens; nil when there are no others.
+	Authenticator Authenticator
 	// Proxy is whose client subject header is believed: the subject of its certificate, or Loopback. Empty is nobody's.
 	Proxy string
 	// Tools are those that may be called; all when it is empty.
@@ -108,6 +112,7 @@ type Policy struct {
 	local    map[string]*Principal // by subject; nil when they are not let in
 	key      [32]byte              // of the digests of tokens
 	tokens   []token
+	asker    *asker                // nil where all tokens are known
 	subjects map[string]*Principal // nil when certificates are not asked for
 	proxy    string
 	tools    []string
@@ -130,6 +135,9 @@ func New(o Options) *Policy {
 		for _, subject := range []string{stdio, Loopback} {
 			p.local[subject] = p.principal(Local, localType, subject)
 		}
+	}
+	if o.Authenticator != nil {
+		p.asker = newAsker(o.Authenticator)
 	}
 	for _, text := range o.Tokens {
 		p.tokens = append(p.tokens, p.newToken(text))

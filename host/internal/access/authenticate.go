@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -52,10 +53,10 @@ func first(values []string) *string {
 
 // Authenticate finds out who calls; exactly one of the results is not nil. A request that shows a token is judged by it alone,
 // then one that shows a certificate: a wrong one is not made good by coming from this machine.
-func (p *Policy) Authenticate(c *Credentials) (*Principal, *Denial) {
+func (p *Policy) Authenticate(ctx context.Context, c *Credentials) (*Principal, *Denial) {
 	if !c.Stdio {
-		if len(p.tokens) > 0 && c.Authorization != nil {
-			return p.bearer(*c.Authorization)
+		if p.Challenges() && c.Authorization != nil {
+			return p.bearer(ctx, *c.Authorization)
 		}
 		if subject, shown := p.shownSubject(c); shown {
 			return p.mtls(subject)
@@ -82,7 +83,7 @@ func localSubject(c *Credentials) string {
 // missing says what a caller did not show, of the methods that there are.
 func (p *Policy) missing() *Denial {
 	switch {
-	case len(p.tokens) > 0:
+	case p.Challenges():
 		return errNoAuthorization
 	case p.subjects != nil:
 		return errNoSubject
@@ -126,7 +127,7 @@ func (p *Policy) digest(text string) (sum [sha256.Size]byte) {
 	return sum
 }
 
-func (p *Policy) bearer(header string) (*Principal, *Denial) {
+func (p *Policy) bearer(ctx context.Context, header string) (*Principal, *Denial) {
 	if !visible(header) {
 		return nil, errNoAuthorization
 	}
@@ -145,10 +146,14 @@ func (p *Policy) bearer(header string) (*Principal, *Denial) {
 		equal := subtle.ConstantTimeCompare(sent[:], p.tokens[i].digest[:])
 		match = subtle.ConstantTimeSelect(equal, i, match)
 	}
-	if match < 0 {
+	switch {
+	case match >= 0:
+		return p.tokens[match].who, nil
+	case p.asker != nil:
+		return p.asked(ctx, sent, text)
+	default:
 		return nil, errToken
 	}
-	return p.tokens[match].who, nil
 }
 
 // visible reports whether a header is printable ASCII; any other counts as not sent (mcp contract §3.2).
@@ -201,7 +206,7 @@ func Subject(certificate *x509.Certificate) string {
 }
 
 // Challenges reports whether an unauthenticated caller should be told that a token is asked for (RFC 9110 §11.6.1).
-func (p *Policy) Challenges() bool { return len(p.tokens) > 0 }
+func (p *Policy) Challenges() bool { return len(p.tokens) > 0 || p.asker != nil }
 
 // Named is a caller of whom the program around the host said who it is.
 func (p *Policy) Named(name string) (*Principal, *Denial) {

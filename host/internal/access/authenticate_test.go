@@ -164,7 +164,7 @@ func TestAuthenticate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := FromRequest(test.shown.request())
-			if got := outcome(New(test.options).Authenticate(&c)); got != test.want {
+			if got := outcome(New(test.options).Authenticate(t.Context(), &c)); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
@@ -181,7 +181,7 @@ func TestAuthenticateStdio(t *testing.T) {
 		{Options{Tokens: []string{"t"}}, "unauthenticated: missing authorization"},
 		{Options{Subjects: []string{"CN=a"}, Proxy: Loopback}, "unauthenticated: missing mTLS client subject"},
 	} {
-		if got := outcome(New(test.options).Authenticate(&Credentials{Stdio: true})); got != test.want {
+		if got := outcome(New(test.options).Authenticate(t.Context(), &Credentials{Stdio: true})); got != test.want {
 			t.Errorf("%+v: %q, want %q", test.options, got, test.want)
 		}
 	}
@@ -193,7 +193,7 @@ func TestUnverifiedCertificate(t *testing.T) {
 	r := s.request()
 	r.TLS.VerifiedChains = nil
 	c := FromRequest(r)
-	if got := outcome(New(Options{Subjects: []string{"CN=alice"}}).Authenticate(&c)); got != errNoSubject.Error() {
+	if got := outcome(New(Options{Subjects: []string{"CN=alice"}}).Authenticate(t.Context(), &c)); got != errNoSubject.Error() {
 		t.Errorf("got %q", got)
 	}
 }
@@ -222,7 +222,7 @@ func TestTypedNames(t *testing.T) {
 		"token with their type":   {shown{peer: there, headers: []string{"Authorization", "Bearer local:loopback"}}, 0},
 	} {
 		c := FromRequest(test.shown.request())
-		who, denial := p.Authenticate(&c)
+		who, denial := p.Authenticate(t.Context(), &c)
 		if denial != nil || len(who.Roles) != test.roles {
 			t.Errorf("%s: %v, %v", name, who, denial)
 		}
@@ -276,7 +276,7 @@ func TestTokensAreCompared(t *testing.T) {
 		sent := rapid.OneOf(text, rapid.SampledFrom(tokens)).Draw(t, "sent")
 		c := Credentials{Authorization: new(string)}
 		*c.Authorization = "Bearer " + sent
-		who, denial := New(Options{Tokens: tokens}).Authenticate(&c)
+		who, denial := New(Options{Tokens: tokens}).Authenticate(t.Context(), &c)
 		known := false
 		for _, token := range tokens {
 			known = known || token == sent

@@ -14,11 +14,12 @@ const (
 	localType    = "local:"
 	tokenType    = "token:"
 	mtlsType     = "mtls:"
+	oidcType     = "oidc:"
 	embedderType = "embedder:"
 )
 
 // reservedTypes are kept for methods that there may be: a name that begins so must not change its meaning then.
-var reservedTypes = []string{"key:", "oidc:"}
+var reservedTypes = []string{"key:"}
 
 var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
@@ -40,6 +41,12 @@ func ParseName(name string) (id string, _ error) {
 	}
 	if i := slices.IndexFunc(reservedTypes, func(t string) bool { return strings.HasPrefix(name, t) }); i >= 0 {
 		return "", fmt.Errorf("there are no callers of the type %s; if it is the subject of a certificate, write mtls: before it", reservedTypes[i])
+	}
+	if named, isOIDC := strings.CutPrefix(name, oidcType); isOIDC {
+		if issuer, subject, _ := strings.Cut(named, "#"); issuer == "" || subject == "" {
+			return "", errors.New("oidc: is followed by the issuer, a # and the subject, such as oidc:https://issuer.example#alice")
+		}
+		return name, nil
 	}
 	for _, kind := range []string{tokenType, mtlsType, embedderType} {
 		if subject, typed := strings.CutPrefix(name, kind); typed {

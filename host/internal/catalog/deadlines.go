@@ -16,6 +16,8 @@ const (
 	commitDeadline = 10 * time.Second
 	// pageDeadline is the longest silence of a stream: a scan's next page, a file's next chunk.
 	pageDeadline = 10 * time.Second
+	// authDeadline is for judging a token, which may take fetching the keys that it was signed with.
+	authDeadline = 5 * time.Second
 	// bundleDeadline is for calls that move or sync a whole bundle.
 	bundleDeadline = time.Minute
 	// manifestDeadline is for a call that reads nothing.
@@ -54,14 +56,14 @@ type pace struct {
 	// hold is how long a call's DENIED or FULL keeps a plugin degraded, unless it happens again.
 	hold time.Duration
 	// Deadlines of calls, as the constants above have them.
-	configure, health, get, commit, silence, bundle, query, drain, shutdown time.Duration
+	configure, health, get, commit, silence, bundle, query, auth, drain, shutdown time.Duration
 }
 
 var defaultPace = pace{
 	restart: 100 * time.Millisecond, maxRestarts: maxRestarts, restartWindow: restartWindow, slowRestart: 15 * time.Second,
 	retry: 20 * time.Millisecond, maxRetry: 500 * time.Millisecond, hold: 10 * time.Second,
 	configure: configureDeadline, health: healthDeadline, get: getDeadline, commit: commitDeadline, silence: pageDeadline,
-	bundle: bundleDeadline, query: maxQuery, drain: drainDeadline, shutdown: shutdownDeadline,
+	bundle: bundleDeadline, query: maxQuery, auth: authDeadline, drain: drainDeadline, shutdown: shutdownDeadline,
 }
 
 // of is the pace of one plugin: what its block says, and this one for the rest.
@@ -72,7 +74,7 @@ func (p pace) of(plugin *config.Plugin) *pace {
 			said time.Duration
 		}{
 			{&p.configure, d.Configure}, {&p.health, d.Health}, {&p.get, d.Read}, {&p.commit, d.Write}, {&p.silence, d.Silence},
-			{&p.bundle, d.Bundle}, {&p.query, d.Query}, {&p.drain, d.Drain}, {&p.shutdown, d.Shutdown},
+			{&p.bundle, d.Bundle}, {&p.query, d.Query}, {&p.auth, d.Authenticate}, {&p.drain, d.Drain}, {&p.shutdown, d.Shutdown},
 		} {
 			*f.at = cmp.Or(f.said, *f.at)
 		}

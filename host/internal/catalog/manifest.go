@@ -17,9 +17,10 @@ const (
 	kindStore    = "store"
 	kindRunpack  = "runpack"
 	kindEvidence = "evidence"
+	kindAuth     = "auth"
 )
 
-var kinds = map[pb.Kind]string{pb.Kind_KIND_STORE: kindStore, pb.Kind_KIND_RUNPACK: kindRunpack, pb.Kind_KIND_EVIDENCE: kindEvidence}
+var kinds = map[pb.Kind]string{pb.Kind_KIND_STORE: kindStore, pb.Kind_KIND_RUNPACK: kindRunpack, pb.Kind_KIND_EVIDENCE: kindEvidence, pb.Kind_KIND_AUTH: kindAuth}
 
 // A manifest is a plugin's word: it is bounded before it reaches a log, a terminal or the lock file.
 const (

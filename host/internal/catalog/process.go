@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
+	"github.com/decision-gate-host/decision-gate-host/sdk/auth"
 	"github.com/decision-gate-host/decision-gate-host/sdk/evidence"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 	"github.com/decision-gate-host/decision-gate-host/sdk/handshake"
@@ -26,6 +27,7 @@ type session struct {
 	store    store.Store
 	sink     runpack.Sink
 	provider evidence.Provider
+	auth     auth.Authenticator
 
 	// retired ends when another process has taken this one's place.
 	retired context.Context
@@ -77,7 +79,8 @@ func (p *program) start(ctx context.Context, logger *slog.Logger) (*session, *ma
 	conn := process.Conn()
 	s := &session{
 		program: p, process: process, life: pb.NewPluginClient(conn),
-		store: store.NewClient(conn), sink: runpack.NewClient(conn), provider: evidence.NewClient(conn), idle: make(chan struct{}),
+		store: store.NewClient(conn), sink: runpack.NewClient(conn), provider: evidence.NewClient(conn), auth: auth.NewClient(conn),
+		idle: make(chan struct{}),
 	}
 	s.retired, s.retire = context.WithCancel(context.Background())
 	err = p.configure(ctx, s.life, m)

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -21,9 +22,9 @@ type caller struct {
 
 // newCaller authenticates whoever sent the credentials. What comes of it is told no sooner than the contract has it: to
 // tools and resources, not to a request that cannot be read (mcp contract §3.1).
-func (s *Server) newCaller(transport string, credentials access.Credentials) caller {
+func (s *Server) newCaller(ctx context.Context, transport string, credentials access.Credentials) caller {
 	who := caller{transport: transport, serverID: s.correlation.next(), credentials: credentials, trail: s.newTrail()}
-	who.principal, who.denial = s.Access.Authenticate(&who.credentials)
+	who.principal, who.denial = s.Access.Authenticate(ctx, &who.credentials)
 	return who
 }
 
@@ -31,7 +32,7 @@ func (s *Server) newCaller(transport string, credentials access.Credentials) cal
 func (s *Server) identify(r *http.Request) caller {
 	credentials := access.FromRequest(r)
 	if s.Authenticate == nil {
-		return s.newCaller("http", credentials)
+		return s.newCaller(r.Context(), "http", credentials)
 	}
 	who := caller{transport: "http", serverID: s.correlation.next(), credentials: credentials, trail: s.newTrail()}
 	name, err := s.Authenticate(r)
@@ -87,6 +88,11 @@ func (s *Server) allow(who caller, action string) *Error {
 		return nil
 	case denial.Authenticated:
 		return denied(denial)
+	case denial.Fault != nil:
+		// Not 401: a client would throw a good token away.
+		refused := asError(denial.Fault)
+		refused.cause = denial
+		return refused
 	default:
 		return &Error{Code: Unauthenticated, Message: "unauthenticated", cause: denial}
 	}

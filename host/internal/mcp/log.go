@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/host/internal/access"
+	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
 )
 
 // logLevel is an error's where an operator has to act, a warning's where the cause is known to the log alone, and otherwise
@@ -14,6 +15,8 @@ import (
 func logLevel(err *Error) slog.Level {
 	var denial *access.Denial
 	switch {
+	case err != nil && errors.As(err.cause, &denial) && denial.Fault != nil && !fault.Retryable(denial.Fault):
+		return slog.LevelWarn // what an auth plugin broke; that it is away, its own lines tell
 	case err == nil || err.cause == nil && err.Code != Internal || errors.Is(err.cause, context.Canceled) || errors.As(err.cause, &denial):
 		return slog.LevelDebug
 	case err.Code == Internal:

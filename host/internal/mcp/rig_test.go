@@ -120,7 +120,7 @@ var localAccess = access.Options{
 
 // local is a caller of this machine.
 func (r *rig) local() caller {
-	return r.newCaller("http", access.Credentials{Peer: netip.MustParseAddr("127.0.0.1")})
+	return r.newCaller(context.Background(), "http", access.Credentials{Peer: netip.MustParseAddr("127.0.0.1")})
 }
 
 // call calls a tool.

@@ -58,7 +58,11 @@ func (s *Server) standardHTTP(w http.ResponseWriter, r *http.Request) {
 		err = s.auditable(r.Context())
 	}
 	if err != nil {
-		s.refuseStandard(w, r, &refusal{Error: err, who: a.who, received: len(a.body)})
+		refused := &refusal{Error: err, who: a.who, received: len(a.body)}
+		if who := a.who.denial; who != nil && who.Fault != nil {
+			refused.status = http.StatusServiceUnavailable
+		}
+		s.refuseStandard(w, r, refused)
 		return
 	}
 	ctx := withExchange(r.Context(), a.who)
@@ -96,7 +100,7 @@ func errorMembers(e *Error) []byte {
 
 // beginLine makes the context of a request on a line of standard input, or refuses the request.
 func (s *Server) beginLine(ctx context.Context) (context.Context, *modelcontext.Error) {
-	who := s.newCaller("stdio", access.Credentials{Stdio: true})
+	who := s.newCaller(ctx, "stdio", access.Credentials{Stdio: true})
 	err := s.auditable(ctx)
 	if err != nil {
 		who.trail = nil // what is refused for that leaves no line

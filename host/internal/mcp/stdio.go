@@ -32,7 +32,7 @@ var (
 // as one. It may leave a read of in behind, since nothing can end one.
 func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	// Otherwise stock clients would be told of tools and documents that nobody here may use.
-	if who := s.newCaller("stdio", access.Credentials{Stdio: true}); who.denial != nil {
+	if who := s.newCaller(ctx, "stdio", access.Credentials{Stdio: true}); who.denial != nil {
 		return errNoStdio
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -73,7 +73,7 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) er
 }
 
 func (s *Server) serveFrame(ctx context.Context, body []byte) answer {
-	who := s.newCaller("stdio", access.Credentials{Stdio: true})
+	who := s.newCaller(ctx, "stdio", access.Credentials{Stdio: true})
 	if limited := s.limited(&who); limited != nil {
 		refused := s.recordRefusal(ctx, &refusal{Error: limited, who: who, received: len(body)}, errorSize)
 		return failed(nil, refused.Error)
