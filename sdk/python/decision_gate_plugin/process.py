@@ -89,7 +89,7 @@ class _Life:
         self._service = KINDS[plugin.kind()]()
         self._changed = threading.Condition()
         self._state, self._inside = "the plugin is not configured yet", 0
-        self._open = self._settled = self._closed = False
+        self._open = self._opened = self._settled = self._draining = self._closed = False
         self._stop = threading.Event()
         self._calls = ThreadPoolExecutor(WORKERS)
         self._control = ThreadPoolExecutor(CONTROL_WORKERS)
@@ -182,8 +182,15 @@ class _Life:
         with self._changed:
             if self._settled:
                 raise Fault("INVALID", "the plugin is configured already")
+            self._settled = True  # while it opens, too: without the lock, so that Health is answered
+        try:
             self._service.open(getattr(self._plugin, self._plugin.kind())(settings))
-            self._open = self._settled = True
+        except BaseException:
+            with self._changed:
+                self._settled = self._draining
+            raise
+        with self._changed:
+            self._opened, self._open = True, not self._draining
         return protocol.message("ConfigureResponse")()
 
     def Health(self, request, context):
@@ -217,7 +224,7 @@ class _Life:
 
     def _drain(self, limit):
         with self._changed:
-            self._open, self._state, self._settled = False, "the plugin is draining", True
+            self._open, self._state, self._settled, self._draining = False, "the plugin is draining", True, True
             return self._changed.wait_for(lambda: self._inside == 0, limit)
 
     def Shutdown(self, request, context):
@@ -231,8 +238,8 @@ class _Life:
     def _close(self):
         """Closes the backend once, and answers what went wrong."""
         with self._changed:
-            first, self._closed = not self._closed, True
-            self._open, self._settled = False, True
+            first, self._closed = self._opened and not self._closed, True
+            self._open, self._settled, self._draining = False, True, True
         if first:
             try:
                 self._service.close()

@@ -72,6 +72,8 @@ function dieWithHost(): boolean {
   return true;
 }
 
+const draining = "the plugin is draining";
+
 const pause = (millis: number) => new Promise<void>((done) => { setTimeout(done, millis); });
 
 /** One backend from Configure to Shutdown. */
@@ -147,10 +149,10 @@ class Life {
     try {
       this.backend = new EvidenceService(await this.plugin.evidence(settings));
     } catch (error) {
-      this.settled = this.refusal === "the plugin is draining";
+      this.settled = this.refusal === draining;
       throw error;
     }
-    this.refusal = undefined;
+    if (this.refusal !== draining) this.refusal = undefined;
     return {};
   }
 
@@ -174,7 +176,7 @@ class Life {
   }
 
   private async drain(limit?: number): Promise<boolean> {
-    this.refusal = "the plugin is draining";
+    this.refusal = draining;
     this.settled = true;
     if (this.inside === 0) return true;
     const empty = new Promise<boolean>((done) => this.emptied.push(() => done(true)));
@@ -194,7 +196,7 @@ class Life {
   private async close(): Promise<void> {
     const backend = this.backend;
     this.backend = undefined;
-    this.refusal = "the plugin is draining";
+    this.refusal = draining;
     await backend?.close();
   }
 
