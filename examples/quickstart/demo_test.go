@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		defer os.RemoveAll(binaries)
 		for name, pkg := range map[string]string{
 			"decision-gate": "./host/cmd/decision-gate", "quickstart": "./examples/quickstart",
-			"store-sqlite": "./plugins/store-sqlite", "runpack-fs": "./plugins/runpack-fs",
+			"store-sqlite": "./plugins/store-sqlite", "runpack-fs": "./plugins/runpack-fs", "auth-oidc": "./plugins/auth-oidc",
 		} {
 			build := exec.Command("go", "build", "-o", filepath.Join(binaries, name), pkg)
 			build.Dir = root

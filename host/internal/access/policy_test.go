@@ -37,6 +37,9 @@ func TestParseName(t *testing.T) {
 		"embedder:":                  "",
 		"key:x":                      "",
 		"oidc:x":                     "",
+		"oidc:#alice":                "",
+		"oidc:https://a#":            "",
+		"oidc:https://a#alice#b":     "oidc:https://a#alice#b",
 	} {
 		got, err := ParseName(name)
 		if got != want || (err == nil) != (want != "") {
