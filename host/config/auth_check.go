@@ -28,7 +28,7 @@ func (c *checker) auth(cfg *Config) {
 	if cfg.Server.Stdio != nil && a.Local == nil && cfg.Authenticates() {
 		c.problem(cfg.Server.Stdio, "Nobody may call over standard input", "server.stdio serves whoever starts the host, who has neither a token nor a certificate. Add local {} to auth, or remove stdio.")
 	}
-	if a.Tenants == "roles" && !cfg.authPlugin() && !slices.ContainsFunc(a.Principals, func(p *Principal) bool { return len(p.Roles) > 0 }) {
+	if a.Tenants == "roles" && !cfg.AuthPlugin() && !slices.ContainsFunc(a.Principals, func(p *Principal) bool { return len(p.Roles) > 0 }) {
 		c.problem(&a.Tenants, "Nobody may use a tenant", `auth.tenants = "roles" lets a caller use the tenants that its roles name, and there is no role. Add a principal block with a role.`)
 	}
 	if len(a.Principals) > maxPrincipals {

@@ -108,11 +108,11 @@ func (c *checker) hosts(h *HTTP) {
 
 // Authenticates reports whether callers must show who they are, unless auth.local lets them in.
 func (c *Config) Authenticates() bool {
-	return c.Auth.Bearer != nil || c.Auth.MTLS != nil || c.authPlugin()
+	return c.Auth.Bearer != nil || c.Auth.MTLS != nil || c.AuthPlugin()
 }
 
-// authPlugin reports whether a plugin judges tokens.
-func (c *Config) authPlugin() bool {
+// AuthPlugin reports whether a plugin judges tokens.
+func (c *Config) AuthPlugin() bool {
 	return slices.ContainsFunc(c.Plugins, func(p *Plugin) bool { return p.Kind == "auth" })
 }
 

@@ -14,6 +14,7 @@ func TestListeners(t *testing.T) {
 		subject = "\nauth {\n mtls {\n subjects = [\"CN=a\"]\n client_subject_header { from = \"loopback\" }\n }\n}\n"
 		files   = "tls {\n cert = \"c\"\n key = \"k\"\n}\n"
 		ca      = "tls {\n cert = \"c\"\n key = \"k\"\n client_ca = \"ca\"\n}\n"
+		plugin  = "\nplugin \"auth\" \"a\" { command = \"a\" }\n"
 		names   = "hosts = [\"gate.example.com\", \"2001:db8::1\"]\n"
 		proxy   = "tls_upstream = true\n"
 	)
@@ -30,6 +31,9 @@ func TestListeners(t *testing.T) {
 		"loopback with certificates":       {"127.0.0.1:0", ca, mtls, ""},
 		"tokens and TLS":                   {"0.0.0.0:0", names + files, bearer, ""},
 		"tokens and a proxy":               {"[::]:0", names + proxy, bearer, ""},
+		"a plugin and TLS":                 {"0.0.0.0:0", names + files, plugin, ""},
+		"a plugin, and local callers":      {"0.0.0.0:0", names + proxy, plugin + "auth {\n local {}\n}\n", "Remove local"},
+		"any name for a plugin":            {"127.0.0.1:0", "hosts = [\"*\"]\n", plugin, ""},
 		"any name":                         {"0.0.0.0:0", "hosts = [\"*\"]\n" + files, bearer, ""},
 		"certificates":                     {"192.0.2.1:0", names + ca, mtls, ""},
 		"a proxy that names clients":       {"192.0.2.1:0", names + proxy, subject, ""},

@@ -143,7 +143,7 @@ func (e *entrance) serve(s *http.Server) error {
 // tellPosture says how far the host is open, so that an operator sees it at the start and not after an incident (mcp contract
 // §2.8, §10.3).
 func tellPosture(c *config.Config, log *slog.Logger) {
-	auth := authMethods(&c.Auth)
+	auth := authMethods(c)
 	log.Info("security posture",
 		"transport", strings.Join(transports(&c.Server), ","),
 		"auth", strings.Join(auth, ","),
@@ -186,8 +186,9 @@ func transports(s *config.Server) (names []string) {
 }
 
 // authMethods are the ways in which callers may show who they are.
-func authMethods(a *config.Auth) (names []string) {
-	if a.Local != nil || a.Bearer == nil && a.MTLS == nil {
+func authMethods(c *config.Config) (names []string) {
+	a := &c.Auth
+	if a.Local != nil || !c.Authenticates() {
 		names = append(names, "local")
 	}
 	if a.Bearer != nil {
@@ -195,6 +196,9 @@ func authMethods(a *config.Auth) (names []string) {
 	}
 	if a.MTLS != nil {
 		names = append(names, "mtls")
+	}
+	if c.AuthPlugin() {
+		names = append(names, "plugin")
 	}
 	return names
 }

@@ -40,6 +40,9 @@ func TestPosture(t *testing.T) {
 		"a proxy on this machine": {
 			"server {\n http { tls_upstream = true }\n}\n", []string{"level=WARN msg=\"server.http.tls_upstream says that a proxy is in front"}, []string{"SECURITY WARNING"},
 		},
+		"tokens that a plugin judges": {
+			"plugin \"auth\" \"x\" { command = \"y\" }\n", []string{"auth=plugin tls=none"}, []string{"every process"},
+		},
 		"local callers without a role": {
 			"auth {\n local {}\n bearer { tokens = [\"t\"] }\n}\nschemas {\n acl { allow_local = true }\n}\n",
 			[]string{"auth=local,bearer", "level=WARN msg=\"schemas.acl.allow_local is true"}, []string{"every process"},
