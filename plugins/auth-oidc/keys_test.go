@@ -142,6 +142,7 @@ func TestHostileIssuers(t *testing.T) {
 	evil := newIssuer(t, key.Public())
 	stop := make(chan struct{})
 	t.Cleanup(func() { close(stop) })
+	var taken atomic.Int64 // of what never ends
 	for name, handle := range map[string]func(i *issuer) http.HandlerFunc{
 		// Attack: have this machine ask another one, and take its keys.
 		"redirects": func(*issuer) http.HandlerFunc {
@@ -151,7 +152,8 @@ func TestHostileIssuers(t *testing.T) {
 		"never ends": func(*issuer) http.HandlerFunc {
 			return func(w http.ResponseWriter, _ *http.Request) {
 				for range 1 << 12 {
-					if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+					n, err := w.Write(make([]byte, 64<<10))
+					if taken.Add(int64(n)); err != nil {
 						return
 					}
 				}
@@ -200,6 +202,10 @@ func TestHostileIssuers(t *testing.T) {
 		if evil.fetches.Load() != before {
 			t.Errorf("an issuer that %s: the other was asked", name)
 		}
+	}
+	// What the sockets hold is sent as well.
+	if taken.Load() > 64<<20 {
+		t.Errorf("%d bytes were taken of an answer that never ends", taken.Load())
 	}
 	// What the operator names is asked.
 	i := newIssuer(t, ecKey(t).Public())
