@@ -22,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/decision-gate-host/decision-gate-host/host/config"
 )
 
 // dex is a real identity provider on a loopback port, which plugins/auth-oidc/testdata/dex serves.
@@ -112,8 +114,13 @@ func (d *dex) login(user, client string) string {
 // gated is a host whose callers dex knows, of which callers of this machine need no token.
 func gated(t *testing.T, d *dex) *fixture {
 	t.Helper()
+	return openWith(t, t.TempDir(), gatedHCL(t, d))
+}
+
+func gatedHCL(t *testing.T, d *dex) string {
+	t.Helper()
 	plugin := builtOnce(t, "auth-oidc", "../plugins/auth-oidc")
-	return openWith(t, t.TempDir(), hcl+fmt.Sprintf(`
+	return hcl + fmt.Sprintf(`
 plugin "auth" "oidc" {
   command         = %q
   health_interval = "100ms"
@@ -144,7 +151,7 @@ auth {
   local {}
   tenants = "roles"
 }
-`, plugin, d.issuer))
+`, plugin, d.issuer)
 }
 
 // said is what a caller gets: the status, and the code and kind of an error.
@@ -361,4 +368,21 @@ func TestAuthPluginAway(t *testing.T) {
 	}
 	waitFor(t, "the plugin to be back", func() bool { return f.Host.Plugins()[index].State == "ready" })
 	f.want("once it is back", token, 1, "let in")
+}
+
+// TestAuthPluginReloaded: a role that is taken out of the plugin's settings counts no more once they are reloaded, though the
+// host remembers who showed the token.
+func TestAuthPluginReloaded(t *testing.T) {
+	d := startDex(t)
+	f := gated(t, d)
+	alice := d.login("alice", "decision-gate")
+	f.want("before", alice, 1, "let in")
+	settings, err := config.Load(writeConfig(t, f.Dir, strings.Replace(gatedHCL(t, d), "gate-admins", "gate-owners", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Host.Reload(t.Context(), settings); err != nil {
+		t.Fatal(err)
+	}
+	f.want("after", alice, 1, "unauthorized")
 }
