@@ -175,7 +175,7 @@ class _Life:
         plugin = self._plugin
         return protocol.message("ManifestResponse")(
             kind=protocol.value("Kind", "KIND_" + plugin.kind().upper()), name=plugin.name, version=plugin.version,
-            protocols=[protocol.NAME], capabilities=plugin.capabilities, config=config.to_wire(plugin.config))
+            protocols=[protocol.NAME], minor=protocol.MINOR, capabilities=plugin.capabilities, config=config.to_wire(plugin.config))
 
     def Configure(self, request, context):
         settings = config.apply(self._plugin.config, request.config_json)

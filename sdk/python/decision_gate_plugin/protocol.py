@@ -5,6 +5,8 @@ from importlib import resources
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 NAME = "decisiongate.plugin.v1"
+# The minor version that this SDK speaks.
+MINOR = 1
 
 _pool = descriptor_pool.DescriptorPool()
 _files = descriptor_pb2.FileDescriptorSet.FromString(resources.files(__package__).joinpath("protocol.binpb").read_bytes())

@@ -10,7 +10,7 @@ import { applySchema, checkSchema, schemaToWire, type Schema, type Settings } fr
 import { EvidenceService, type Provider } from "./evidence";
 import { classify, Fault, toStatus } from "./fault";
 import { log } from "./log";
-import { protocol, service, type Message } from "./protocol";
+import { minor, protocol, service, type Message } from "./protocol";
 import { printHandshake, startedByHost } from "./stdio";
 
 const maxMessage = 64 << 20; // bytes of the largest message
@@ -137,7 +137,7 @@ class Life {
 
   async Manifest(): Promise<Message> {
     return {
-      kind: EvidenceService.kind, name: this.plugin.name, version: this.plugin.version, protocols: [protocol],
+      kind: EvidenceService.kind, name: this.plugin.name, version: this.plugin.version, protocols: [protocol], minor,
       capabilities: this.plugin.capabilities ?? [], config: schemaToWire(this.plugin.config ?? []),
     };
   }

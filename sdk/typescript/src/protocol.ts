@@ -7,6 +7,8 @@ import type { ServiceDefinition } from "@grpc/grpc-js";
 import description from "./protocol.binpb";
 
 export const protocol = "decisiongate.plugin.v1";
+/** The minor version that this SDK speaks. */
+export const minor = 1;
 
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(description, "base64")));
 
