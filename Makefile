@@ -132,8 +132,9 @@ conformance: setup ## Run the official conformance suite of the Model Context Pr
 	go test -count=1 -run '^TestConformance$$' -v ./host/internal/mcp
 	go test -count=1 ./host/interop
 
-# Packages whose tests run programs that were built without the race detector, and have no code of their own that it could watch.
-DRIVERS := -e /bench -e /examples/quickstart -e /host/interop
+# Packages whose tests run programs rather than goroutines of their own: the race detector makes them several times slower, and
+# what they run is watched in the tests of its own packages.
+DRIVERS := -e /bench -e /cmd/decision-gate -e /examples/quickstart -e /host/interop
 
 .PHONY: test
 test: setup check-generated lint check-portable ## Run every test, with the race detector

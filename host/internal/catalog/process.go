@@ -40,7 +40,7 @@ type session struct {
 func (p *program) launch(ctx context.Context, logger *slog.Logger) (*launch.Process, *manifest, error) {
 	process, err := launch.Start(ctx, launch.Spec{
 		Name: processName(p.plugin), Path: p.path, Args: p.plugin.Command[1:], SHA256: p.pin,
-		Env: p.env, Dir: p.plugin.Dir, Sandbox: p.sandbox, Files: p.files(), Verify: p.verified, Logger: logger, StartTimeout: p.plugin.StartTimeout, Observe: p.observe,
+		Env: p.env, Dir: p.plugin.Dir, Sandbox: p.sandbox, Files: p.files(), Verify: p.verifier(), Logger: logger, StartTimeout: p.plugin.StartTimeout, Observe: p.observe,
 	})
 	if errors.Is(err, launch.ErrTimeout) {
 		err = fmt.Errorf("%w; give it more with start_timeout, now %s", err, p.plugin.StartTimeout)

@@ -25,15 +25,15 @@ func Program(options Options, name string) (launch.Spec, error) {
 		if err != nil {
 			return launch.Spec{}, err
 		}
-		spec.Path, spec.SHA256, spec.Verify = found.path, found.pin, found.verified
+		spec.Path, spec.SHA256, spec.Verify = found.path, found.pin, found.verifier()
 		return spec, nil
 	}
 	found := &program{plugin: &config.Plugin{Command: config.Command{name}}}
 	found.path, _, err = find(found.plugin, dir)
-	spec.Path, spec.Verify = found.path, found.verified
 	if err == nil {
 		found.signers, err = signersOf(found.plugin, options.Signatures)
 	}
+	spec.Path, spec.Verify = found.path, found.verifier()
 	if err != nil {
 		return launch.Spec{}, fmt.Errorf("program %s: %w", name, err)
 	}

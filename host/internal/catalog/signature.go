@@ -136,6 +136,15 @@ func (s *signers) known() string {
 	return strings.Join(names, ", ")
 }
 
+// verifier is verified where somebody asks for signatures, and nil otherwise: a program that nobody checks need not be copied to
+// memory, where it would take as much as it is long.
+func (p *program) verifier() func(io.Reader) error {
+	if p.signers == nil {
+		return nil
+	}
+	return p.verified
+}
+
 // verified checks the signatures of a plugin: of the program over the bytes that are executed, and of the script of an
 // interpreter. An interpreter that was found in the folders of PATH is the system's, and has none.
 func (p *program) verified(content io.Reader) error {
