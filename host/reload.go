@@ -21,9 +21,6 @@ type PluginDetail = catalog.Detail
 // PluginCalls is what was counted of one method of a plugin.
 type PluginCalls = catalog.Calls
 
-// PluginDetails are those of every plugin, for the operator: they hold what plugins have logged.
-func (h *Host) PluginDetails() []PluginDetail { return h.catalog.Details() }
-
 // Reload lets new processes take the place of those plugins whose block, settings, pin or program has changed. Until all of
 // the new ones are ready the old ones serve, and when anything is wrong with the settings or with any of them, they go on
 // doing so and the error says why. No call fails for a reload. Settings of other blocks stay as they were when the host was
@@ -42,12 +39,6 @@ func (h *Host) Reload(ctx context.Context, settings *config.Config) (*Reloaded, 
 		return nil, err
 	}
 	return &Reloaded{Plugins: swapped, Restart: otherBlocks(h.opened.Settings, settings)}, nil
-}
-
-// RestartPlugin lets a new process take the place of one plugin's, without a call that fails.
-func (h *Host) RestartPlugin(ctx context.Context, kind, name string) error {
-	_, err := h.catalog.Restart(ctx, kind, name)
-	return err
 }
 
 // otherBlocks names what differs of two configurations beside the plugins.

@@ -59,7 +59,14 @@ func (s *supervisor) await(ctx context.Context) (*session, error) {
 	}
 }
 
-// release ends a call of a session.
+// hold keeps a session beyond the call in which it is made, for what only this process knows; release ends that.
+func (s *supervisor) hold(session *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session.calls++
+}
+
+// release ends a call of a session, or what it was held for.
 func (s *supervisor) release(session *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -95,9 +95,6 @@ func Check(options Options) error {
 
 // resolveAll finds the programs before any is started, so that a typing error in the last plugin starts none.
 func resolveAll(options Options) ([]*program, error) {
-	if options.pace == (pace{}) {
-		options.pace = defaultPace
-	}
 	dir, err := pluginDir(options.PluginDir)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -40,9 +39,6 @@ type Examination struct {
 func Examine(ctx context.Context, options Options) []Examination {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
-	}
-	if options.pace == (pace{}) {
-		options.pace = defaultPace
 	}
 	out := make([]Examination, len(options.Plugins))
 	dir, err := pluginDir(options.PluginDir)
@@ -114,7 +110,7 @@ func (e *Examination) advise(p *program, m *manifest) {
 	if m.minor < handshake.Minor {
 		say("it was built for version 1.%d of the protocol, and the next version of the host will not support that: build it with a newer SDK", m.minor)
 	}
-	if m.kind == kindStore && !slices.ContainsFunc(sharing, func(name string) bool { return slices.Contains(m.capabilities, name) }) {
+	if !m.shares() {
 		say("it does not say that two processes may use its data at a time: a reload cannot replace it")
 	}
 	if e.StartBudget > 0 && e.StartMillis > slowStart*e.StartBudget {

@@ -76,6 +76,12 @@ func (p *program) start(ctx context.Context, logger *slog.Logger) (*session, *ma
 	if err != nil {
 		return nil, nil, err
 	}
+	s, err := p.open(ctx, process, m)
+	return s, m, err
+}
+
+// open configures a process that was launched; on an error it is killed.
+func (p *program) open(ctx context.Context, process *launch.Process, m *manifest) (*session, error) {
 	conn := process.Conn()
 	s := &session{
 		program: p, process: process, life: pb.NewPluginClient(conn),
@@ -83,15 +89,15 @@ func (p *program) start(ctx context.Context, logger *slog.Logger) (*session, *ma
 		idle: make(chan struct{}),
 	}
 	s.retired, s.retire = context.WithCancel(context.Background())
-	err = p.configure(ctx, s.life, m)
+	err := p.configure(ctx, s.life, m)
 	if err == nil {
 		err = p.readContract(ctx, s.provider)
 	}
 	if err != nil {
 		process.Kill(0)
-		return nil, nil, pluginError(p.plugin, err)
+		return nil, pluginError(p.plugin, err)
 	}
-	return s, m, nil
+	return s, nil
 }
 
 func (p *program) configure(ctx context.Context, life pb.PluginClient, m *manifest) error {

@@ -51,6 +51,9 @@ type program struct {
 
 // resolve finds a plugin's program and its pin, or says at which line of the configuration it cannot.
 func resolve(p *config.Plugin, dir string, options Options) (*program, error) {
+	if options.pace == (pace{}) {
+		options.pace = defaultPace
+	}
 	out := &program{plugin: p, locked: options.Lock.Find(p.Kind, p.Name), env: environment(p.Env), pace: options.pace.of(p)}
 	err := config.Join(out.locate(dir, options), out.confine(dir))
 	signers, errSigners := signersOf(p, options.Signatures)

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
-	"time"
+	"sync"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 )
@@ -13,28 +13,57 @@ import (
 // begun anew by its caller, and the bundle that was left is swept.
 type sinkClient struct {
 	plugin *supervisor
+
+	mu sync.Mutex
+	// begun are the processes in which unfinished bundles are, by id. One that is replaced lives until they are finished or
+	// aborted: what is unfinished is known to the process that began it alone.
+	begun map[string]*session
 }
 
 func newSink(plugin *supervisor) runpack.Sink {
 	if plugin == nil {
 		return nil
 	}
-	return &sinkClient{plugin}
-}
-
-// within makes one call that has a deadline as a whole.
-func (s *sinkClient) within(ctx context.Context, deadline time.Duration, do func(context.Context, runpack.Sink) error) error {
-	ctx, cancel := context.WithTimeout(ctx, deadline)
-	defer cancel()
-	return s.plugin.call(ctx, false, func(ctx context.Context, session *session) error { return do(ctx, session.sink) })
+	return &sinkClient{plugin: plugin, begun: map[string]*session{}}
 }
 
 func (s *sinkClient) Begin(ctx context.Context, key runpack.Key, tags map[string]string) (id string, err error) {
-	err = s.within(ctx, s.plugin.pace.Load().commit, func(ctx context.Context, sink runpack.Sink) (err error) {
-		id, err = sink.Begin(ctx, key, tags)
+	ctx, cancel := context.WithTimeout(ctx, s.plugin.pace.Load().commit)
+	defer cancel()
+	err = s.plugin.call(ctx, false, func(ctx context.Context, session *session) (err error) {
+		if id, err = session.sink.Begin(ctx, key, tags); err == nil {
+			s.plugin.hold(session)
+			s.mu.Lock()
+			s.begun[id] = session
+			s.mu.Unlock()
+		}
 		return err
 	})
 	return id, err
+}
+
+// inBundle makes a call for an unfinished bundle, on the process in which it is.
+func (s *sinkClient) inBundle(ctx context.Context, id string, do func(context.Context, runpack.Sink) error) error {
+	s.mu.Lock()
+	began := s.begun[id]
+	s.mu.Unlock()
+	if began == nil {
+		return s.plugin.call(ctx, false, func(ctx context.Context, session *session) error { return do(ctx, session.sink) })
+	}
+	err := do(ctx, began.sink)
+	s.plugin.report(err)
+	return err
+}
+
+// letGo ends the holding of the process of a bundle that is finished or given up.
+func (s *sinkClient) letGo(id string) {
+	s.mu.Lock()
+	session := s.begun[id]
+	delete(s.begun, id)
+	s.mu.Unlock()
+	if session != nil {
+		s.plugin.release(session)
+	}
 }
 
 // Write may take as long as it moves: the wait begins anew with each chunk that is read from content, and stands still
@@ -42,8 +71,8 @@ func (s *sinkClient) Begin(ctx context.Context, key runpack.Key, tags map[string
 func (s *sinkClient) Write(ctx context.Context, id, path string, content io.Reader) (written runpack.Written, err error) {
 	ctx, wait, cancel := withPatience(ctx, s.plugin.pace.Load().silence)
 	defer cancel()
-	err = s.plugin.call(ctx, false, func(ctx context.Context, session *session) (err error) {
-		written, err = session.sink.Write(ctx, id, path, patientReader{content, wait})
+	err = s.inBundle(ctx, id, func(ctx context.Context, sink runpack.Sink) (err error) {
+		written, err = sink.Write(ctx, id, path, patientReader{content, wait})
 		return err
 	})
 	return written, ended(ctx, err)
@@ -60,8 +89,12 @@ func (r patientReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
+// Finish spends the id, whatever comes of it: what could not be finished is begun anew, and swept.
 func (s *sinkClient) Finish(ctx context.Context, id, manifestPath string, manifestSHA256 [32]byte) (uri string, err error) {
-	err = s.within(ctx, s.plugin.pace.Load().bundle, func(ctx context.Context, sink runpack.Sink) (err error) {
+	defer s.letGo(id)
+	ctx, cancel := context.WithTimeout(ctx, s.plugin.pace.Load().bundle)
+	defer cancel()
+	err = s.inBundle(ctx, id, func(ctx context.Context, sink runpack.Sink) (err error) {
 		uri, err = sink.Finish(ctx, id, manifestPath, manifestSHA256)
 		return err
 	})
@@ -69,15 +102,24 @@ func (s *sinkClient) Finish(ctx context.Context, id, manifestPath string, manife
 }
 
 func (s *sinkClient) Abort(ctx context.Context, id string) error {
-	return s.within(ctx, s.plugin.pace.Load().bundle, func(ctx context.Context, sink runpack.Sink) error { return sink.Abort(ctx, id) })
+	defer s.letGo(id)
+	ctx, cancel := context.WithTimeout(ctx, s.plugin.pace.Load().bundle)
+	defer cancel()
+	return s.inBundle(ctx, id, func(ctx context.Context, sink runpack.Sink) error { return sink.Abort(ctx, id) })
 }
 
-// Open waits for each read of its own: between two of them the caller may take its time.
+// Open waits for each read of its own: between two of them the caller may take its time. The process is held until Close.
 func (s *sinkClient) Open(ctx context.Context, uri, path string) (io.ReadCloser, error) {
 	ctx, wait, cancel := withPatience(ctx, s.plugin.pace.Load().silence)
-	var file io.ReadCloser
+	var (
+		file io.ReadCloser
+		held *session
+	)
 	err := s.plugin.call(ctx, false, func(ctx context.Context, session *session) (err error) {
-		file, err = session.sink.Open(ctx, uri, path)
+		if file, err = session.sink.Open(ctx, uri, path); err == nil {
+			held = session
+			s.plugin.hold(session)
+		}
 		return err
 	})
 	wait.busy()
@@ -85,15 +127,19 @@ func (s *sinkClient) Open(ctx context.Context, uri, path string) (io.ReadCloser,
 		cancel()
 		return nil, ended(ctx, err)
 	}
-	return &openFile{file, ctx, wait, cancel, s.plugin}, nil
+	release := sync.OnceFunc(func() {
+		cancel()
+		s.plugin.release(held)
+	})
+	return &openFile{file, ctx, wait, release, s.plugin}, nil
 }
 
 type openFile struct {
 	io.ReadCloser
-	ctx    context.Context
-	wait   *patience
-	cancel context.CancelFunc
-	plugin *supervisor
+	ctx     context.Context
+	wait    *patience
+	release func()
+	plugin  *supervisor
 }
 
 func (f *openFile) Read(p []byte) (int, error) {
@@ -108,7 +154,7 @@ func (f *openFile) Read(p []byte) (int, error) {
 }
 
 func (f *openFile) Close() error {
-	defer f.cancel()
+	defer f.release()
 	return f.ReadCloser.Close()
 }
 
@@ -132,7 +178,9 @@ func (s *sinkClient) List(ctx context.Context, tenant, namespace uint64, yield f
 }
 
 func (s *sinkClient) Delete(ctx context.Context, uri string) error {
-	return s.within(ctx, s.plugin.pace.Load().bundle, func(ctx context.Context, sink runpack.Sink) error { return sink.Delete(ctx, uri) })
+	ctx, cancel := context.WithTimeout(ctx, s.plugin.pace.Load().bundle)
+	defer cancel()
+	return s.plugin.call(ctx, false, func(ctx context.Context, session *session) error { return session.sink.Delete(ctx, uri) })
 }
 
 // Close does nothing: the catalog ends the plugin.

@@ -343,3 +343,23 @@ func TestRestartBudget(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestDefaultPace compares what an absent block means with what an empty one does: both are documented as the same.
+func TestDefaultPace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "host.hcl")
+	text := `plugin "store" "main" {
+	  command = "store"
+	  deadlines {}
+	  restart {}
+	}`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := *defaultPace.of(settings.Plugins[0]); got != defaultPace {
+		t.Errorf("got %+v, want %+v", got, defaultPace)
+	}
+}

@@ -58,6 +58,8 @@ func (c *Catalog) Reload(ctx context.Context, options Options) ([]Swapped, error
 			return nil, ErrOtherPlugins
 		}
 		if !s.running().same(program) {
+			// Scenarios were checked against what the first process could be asked.
+			program.contract, program.observe = s.program.contract, s.meter.observe
 			owners, next = append(owners, s), append(next, program)
 			program.tellLacking(ctx, s.logger)
 		}
@@ -172,12 +174,15 @@ const readyPause = 50 * time.Millisecond
 
 // prepare starts a process beside the one that runs, and waits until it is ready.
 func (s *supervisor) prepare(ctx context.Context, p *program) (*swap, error) {
-	if err := s.mayRunTwice(); err != nil {
+	process, m, err := p.launch(ctx, s.logger)
+	if err != nil {
 		return nil, err
 	}
-	// Scenarios were checked against what the first process could be asked.
-	p.contract, p.observe = s.program.contract, s.meter.observe
-	session, m, err := p.start(ctx, s.logger)
+	if err := s.mayRunBeside(m); err != nil {
+		process.Kill(0)
+		return nil, err
+	}
+	session, err := p.open(ctx, process, m)
 	if err != nil {
 		return nil, err
 	}
@@ -204,16 +209,23 @@ func (s *supervisor) prepare(ctx context.Context, p *program) (*swap, error) {
 // sharing are the capabilities of stores whose data more than one process may use at a time.
 var sharing = []string{"changes", "shared"}
 
-// mayRunTwice refuses to open the data of a store a second time when it may keep in memory what it has written: what the old
-// process commits last would be lost.
-func (s *supervisor) mayRunTwice() error {
+// shares says whether another process may use the data of a plugin while it runs. Stores say so; other kinds must allow it.
+func (m *manifest) shares() bool {
+	return m.kind != kindStore || slices.ContainsFunc(sharing, func(name string) bool { return slices.Contains(m.capabilities, name) })
+}
+
+// mayRunBeside refuses to have the data of a store opened a second time when either process may keep in memory what it has
+// written: what the old one commits last would be lost.
+func (s *supervisor) mayRunBeside(next *manifest) error {
 	s.mu.Lock()
-	m := s.manifest
+	now := s.manifest
 	s.mu.Unlock()
-	if s.program.plugin.Kind != kindStore || m == nil || slices.ContainsFunc(sharing, func(name string) bool { return slices.Contains(m.capabilities, name) }) {
-		return nil
+	for _, m := range []*manifest{now, next} {
+		if m != nil && !m.shares() {
+			return pluginError(s.program.plugin, fmt.Errorf("%s %s does not say that two processes may use its data at a time (capability %q): restart the host instead", m.name, m.version, sharing[0]))
+		}
 	}
-	return pluginError(s.program.plugin, fmt.Errorf("%s does not say that two processes may use its data at a time (capability %q): restart the host instead", m.name, sharing[0]))
+	return nil
 }
 
 // hand gives a process to the goroutine that watches, and returns when calls go to it.

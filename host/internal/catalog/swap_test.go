@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/decision-gate-host/decision-gate-host/host/config"
 	"github.com/decision-gate-host/decision-gate-host/sdk/fault"
+	"github.com/decision-gate-host/decision-gate-host/sdk/runpack"
 	"github.com/decision-gate-host/decision-gate-host/sdk/store"
 )
 
@@ -226,6 +229,82 @@ func TestFollowerOfReplacedProcess(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("it follows a process that was replaced")
 	}
+}
+
+// TestBundleOfReplacedProcess replaces the process in the middle of an export, and while a file is read: what is unfinished, and
+// what is open, only the old process knows.
+func TestBundleOfReplacedProcess(t *testing.T) {
+	c, _ := open(t, testPlugin("runpack", nil, "runpack"))
+	old := c.Status()[0].PID
+	id, err := c.Runpack().Begin(t.Context(), runpack.Key{Tenant: 1, SpecSHA256: strings.Repeat("0", 64)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := c.Runpack().Open(t.Context(), "endless", "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Restart(t.Context(), "runpack", "main"); err != nil {
+		t.Fatal(err)
+	}
+	if written, err := c.Runpack().Write(t.Context(), id, "f", strings.NewReader("text")); err != nil || written.Size != 4 {
+		t.Errorf("wrote %+v: %v", written, err)
+	}
+	if uri, err := c.Runpack().Finish(t.Context(), id, "manifest.json", [32]byte{}); err != nil || uri != "test:id" {
+		t.Errorf("finished as %q: %v", uri, err)
+	}
+	time.Sleep(fastPace.shutdown + 500*time.Millisecond) // longer than a process is waited for that nobody holds
+	if n, err := io.CopyN(io.Discard, file, 8<<20); err != nil {
+		t.Errorf("read %d bytes: %v", n, err)
+	}
+	if !alive(old) {
+		t.Error("the old process ended before what it had open was closed")
+	}
+	file.Close()
+	eventually(t, "the end of the replaced process", func() bool { return !alive(old) })
+}
+
+// TestReloadToUnsharedStore does not let a store take over that may hold in memory what it has read, while another writes.
+func TestReloadToUnsharedStore(t *testing.T) {
+	dir := t.TempDir()
+	c, log := open(t, sharedStore(dir, nil))
+	_, err := c.Reload(t.Context(), options(log, storePlugin("store", map[string]any{"path": filepath.Join(dir, "log")})))
+	if err == nil {
+		t.Fatal("a store that does not share has taken over")
+	}
+	wantContains(t, err.Error(), `"changes"`, "restart the host")
+	if opened := strings.Count(log.String(), "msg=opened"); opened != 1 {
+		t.Errorf("%d processes were configured", opened)
+	}
+}
+
+// TestRestartsUnderQuestions restarts an evidence plugin while its contract is read: the race detector looks on.
+func TestRestartsUnderQuestions(t *testing.T) {
+	c, _ := open(t, evidencePlugin("main", map[string]any{"who": "me"}))
+	provider, stop := c.Evidence()[0].Provider, make(chan struct{})
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := provider.Contract(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if _, err := query(t, provider, "who", 5*time.Second); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 3 {
+		if _, err := c.Restart(t.Context(), "evidence", "main"); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	asking.Wait()
 }
 
 // TestReloadWhileDying hands a new process to a supervisor that is between two.

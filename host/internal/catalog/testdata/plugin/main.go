@@ -3,12 +3,14 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/decision-gate-host/decision-gate-host/sdk"
@@ -29,7 +31,7 @@ func main() {
 		time.Sleep(time.Hour)
 	case "runpack":
 		sdk.Serve(sdk.Plugin{Name: "runpack-test", Version: "1.0.0", OpenRunpack: func(context.Context, json.RawMessage) (runpack.Sink, error) {
-			return sink{}, nil
+			return &sink{begun: map[string]bool{}}, nil
 		}})
 	case "evidence":
 		serveEvidence()
@@ -113,17 +115,56 @@ func act(ctx context.Context, key store.Key) error {
 	return nil
 }
 
-type sink struct{ runpack.Sink }
+// sink knows unfinished bundles in its own process alone.
+type sink struct {
+	runpack.Sink
+	mu    sync.Mutex
+	begun map[string]bool
+}
 
-func (sink) Open(_ context.Context, uri, path string) (io.ReadCloser, error) {
+func (*sink) Open(_ context.Context, uri, path string) (io.ReadCloser, error) {
 	if uri == "corrupt" {
 		return nil, fault.New(fault.Corrupt, "bytes have changed")
+	}
+	if uri == "endless" {
+		return os.Open("/dev/zero")
 	}
 	return io.NopCloser(os.NewFile(0, path)), nil
 }
 
-func (sink) Begin(context.Context, runpack.Key, map[string]string) (string, error) { return "id", nil }
-func (sink) List(_ context.Context, tenant, _ uint64, yield func(runpack.Bundle) error) error {
+func (s *sink) Begin(context.Context, runpack.Key, map[string]string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun["id"] = true
+	return "id", nil
+}
+
+// known refuses a bundle that another process has begun.
+func (s *sink) known(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.begun[id] {
+		return fault.New(fault.NotFound, "no bundle %s was begun", id)
+	}
+	return nil
+}
+
+func (s *sink) Write(_ context.Context, id, path string, content io.Reader) (runpack.Written, error) {
+	if err := s.known(id); err != nil {
+		return runpack.Written{}, err
+	}
+	sum := sha256.New()
+	size, err := io.Copy(sum, content)
+	return runpack.Written{Size: uint64(size), SHA256: [32]byte(sum.Sum(nil))}, err
+}
+
+func (s *sink) Finish(_ context.Context, id, _ string, _ [32]byte) (string, error) {
+	return "test:" + id, s.known(id)
+}
+
+func (s *sink) Abort(_ context.Context, id string) error { return s.known(id) }
+
+func (*sink) List(_ context.Context, tenant, _ uint64, yield func(runpack.Bundle) error) error {
 	for i := range 3 {
 		if err := yield(runpack.Bundle{URI: fmt.Sprintf("test:%d", i), Key: runpack.Key{Tenant: tenant}, ManifestPath: "manifest.json"}); err != nil {
 			return err
@@ -131,4 +172,4 @@ func (sink) List(_ context.Context, tenant, _ uint64, yield func(runpack.Bundle)
 	}
 	return nil
 }
-func (sink) Close() error { return nil }
+func (*sink) Close() error { return nil }
