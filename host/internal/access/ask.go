@@ -58,6 +58,7 @@ type remembered struct {
 
 // flight is a question under way.
 type flight struct {
+	epoch  int64
 	done   chan struct{} // closed when the rest is set
 	who    *Principal
 	denial *Denial
@@ -99,15 +100,16 @@ func (p *Policy) asked(ctx context.Context, key digest, token string) (*Principa
 		}
 	}
 	f := a.flights[key]
-	if f == nil {
+	// What is being answered under another epoch may not hold any more.
+	if f == nil || f.epoch != a.epoch {
 		if len(a.flights) >= maxAsked+maxWaiting {
 			a.mu.Unlock()
 			return nil, unknown(errCrowd)
 		}
-		f = &flight{done: make(chan struct{})}
+		f = &flight{epoch: a.epoch, done: make(chan struct{})}
 		a.flights[key] = f
 		// Not with the context of this caller, whom others who show the same token would fail with.
-		go p.fly(f, key, token, a.epoch)
+		go p.fly(f, key, token)
 	}
 	a.mu.Unlock()
 	select {
@@ -119,12 +121,14 @@ func (p *Policy) asked(ctx context.Context, key digest, token string) (*Principa
 }
 
 // fly asks for one token.
-func (p *Policy) fly(f *flight, key digest, token string, epoch int64) {
+func (p *Policy) fly(f *flight, key digest, token string) {
 	a := p.asker
 	defer func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		delete(a.flights, key)
+		if a.flights[key] == f {
+			delete(a.flights, key)
+		}
 		close(f.done)
 	}()
 	// What is not set below, or by a panic, lets nobody in.
@@ -164,7 +168,7 @@ func (p *Policy) fly(f *flight, key digest, token string, epoch int64) {
 		}
 	}
 	f.who, f.denial = r.who, r.denial
-	a.remember(key, r, epoch)
+	a.remember(key, r, f.epoch)
 }
 
 // remember keeps an answer, unless it is of another epoch. In a full room it takes the place of any.

@@ -232,3 +232,34 @@ func TestLeaving(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestFlightOfBefore shows a token while the answer of a process that was replaced is still under way: a role that the new settings
+// do not give must not come with it.
+func TestFlightOfBefore(t *testing.T) {
+	asked, release := make(chan struct{}), make(chan struct{})
+	var first atomic.Bool
+	j := &judge{answer: func(token string) (auth.Answer, error) {
+		if first.CompareAndSwap(false, true) {
+			close(asked)
+			<-release
+			return vouch(token)
+		}
+		return auth.Deny("the settings have changed"), nil
+	}}
+	p := New(Options{Authenticator: j})
+	before := make(chan string)
+	go func() { before <- show(t, p, "good") }()
+	<-asked
+	j.epoch.Add(1)
+	const want = "unauthenticated: invalid bearer token: the settings have changed"
+	if got := show(t, p, "good"); got != want {
+		t.Errorf("got %s", got)
+	}
+	close(release)
+	if got := <-before; got != "oidc:https://issuer.example#good" {
+		t.Errorf("who asked before was told %s", got)
+	}
+	if got := show(t, p, "good"); got != want {
+		t.Errorf("what was answered late is remembered: %s", got)
+	}
+}
