@@ -42,7 +42,11 @@ type Options struct {
 
 // From are the options that a configuration gives.
 func From(settings *config.Config) Options {
-	return Options{Plugins: settings.Plugins, PluginDir: settings.PluginDir, Lock: settings.Lock, Signatures: settings.PluginSignatures}
+	http := settings.Server.HTTP
+	return Options{
+		Plugins: settings.Plugins, PluginDir: settings.PluginDir, Lock: settings.Lock, Signatures: settings.PluginSignatures,
+		RequirePins: http != nil && !http.Loopback(),
+	}
 }
 
 // Catalog is a set of running plugins. Its methods are safe for concurrent use.
