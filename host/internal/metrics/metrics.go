@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,11 +20,25 @@ import (
 // Handler answers /metrics.
 func Handler(plugins func() []catalog.Detail) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		// Attack stopped: a web page whose name is rebound to 127.0.0.1 reads the page in a browser of this machine.
+		if !loopback(r.Host) {
+			http.Error(w, "ask by a loopback address", http.StatusMisdirectedRequest)
+			return
+		}
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		_ = Write(w, plugins())
 	})
 	return mux
+}
+
+// loopback says whether a Host header names this machine alone.
+func loopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // family is one metric of every plugin.

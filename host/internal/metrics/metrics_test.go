@@ -40,11 +40,16 @@ func TestWrite(t *testing.T) {
 
 func TestHandler(t *testing.T) {
 	handler := Handler(func() []catalog.Detail { return nil })
-	for path, want := range map[string]int{"/metrics": http.StatusOK, "/": http.StatusNotFound, "/metrics/x": http.StatusNotFound} {
+	for url, want := range map[string]int{
+		"http://127.0.0.1:9464/metrics": http.StatusOK, "http://[::1]:9464/metrics": http.StatusOK, "http://localhost/metrics": http.StatusOK,
+		"http://127.0.0.1/": http.StatusNotFound, "http://127.0.0.1/metrics/x": http.StatusNotFound,
+		// A page of another site, whose name was rebound.
+		"http://evil.example:9464/metrics": http.StatusMisdirectedRequest, "http://127.0.0.1.evil.example/metrics": http.StatusMisdirectedRequest,
+	} {
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, url, nil))
 		if w.Code != want {
-			t.Errorf("%s: %d", path, w.Code)
+			t.Errorf("%s: %d", url, w.Code)
 		}
 	}
 }
