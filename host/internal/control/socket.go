@@ -46,7 +46,7 @@ func Listen(path string) (*Socket, error) {
 		return nil, fmt.Errorf("cannot listen beside %s, whose path may be too long: %w", path, err)
 	}
 	listener.SetUnlinkOnClose(false) // it will be elsewhere
-	s := &Socket{listener: listener, path: path}
+	s := &Socket{listener: listener, path: path, uid: os.Getuid()}
 	err = errors.Join(os.Chmod(made, 0o600), os.Rename(made, path))
 	if err == nil {
 		s.made, err = os.Lstat(path)
@@ -63,12 +63,13 @@ type Socket struct {
 	listener *net.UnixListener
 	path     string
 	made     os.FileInfo
+	uid      int // of the host's user
 }
 
 // Serve answers until Close.
 func (s *Socket) Serve(handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadTimeout: readTimeout, IdleTimeout: readTimeout, MaxHeaderBytes: maxHeaderBytes}
-	err := server.Serve(owned{s.listener})
+	err := server.Serve(owned{s.listener, s.uid})
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}
@@ -86,7 +87,10 @@ func (s *Socket) Close() error {
 
 // owned lets only processes of the same user, and root's, in. The mode of the socket says the same; but whoever makes the
 // folder may have given it away since, and some systems do not look at the mode of sockets.
-type owned struct{ *net.UnixListener }
+type owned struct {
+	*net.UnixListener
+	uid int
+}
 
 func (l owned) Accept() (net.Conn, error) {
 	for {
@@ -94,10 +98,13 @@ func (l owned) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if uid, known := peer(conn); known && uid != 0 && uid != os.Getuid() {
+		if uid, known := peer(conn); known && !trusted(uid, l.uid) {
 			conn.Close()
 			continue
 		}
 		return conn, nil
 	}
 }
+
+// trusted says whether a user may look at a host of another: itself, and root, who could anyway.
+func trusted(uid, host int) bool { return uid == host || uid == 0 }
