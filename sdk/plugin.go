@@ -22,7 +22,9 @@ type Plugin struct {
 	Name string
 	// Version is the semantic version of the plugin.
 	Version string
-	// Capabilities are names of what the plugin does beyond the minimum of its kind.
+	// Capabilities are names of what the plugin does beyond the minimum of its kind. A store names "changes" when it follows
+	// changes that other processes make: then two processes may use its data at a time, and a host can replace one by the
+	// other without a call that fails. Plugins of other kinds must allow that.
 	Capabilities []string
 	// Config says what the "config" body of the plugin's HCL block may hold.
 	Config ConfigSchema
